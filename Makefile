@@ -1,0 +1,57 @@
+# Everything runs in .venv, which the first target that needs it makes.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+BIN := .venv/bin
+PORT ?= 8000
+
+# The same numbers in every run: no other kernels, no other threads' order, no colours.
+export TF_CPP_MIN_LOG_LEVEL = 3
+export TF_ENABLE_ONEDNN_OPTS = 0
+export TF_DETERMINISTIC_OPS = 1
+export JAX_PLATFORMS = cpu
+export CUDA_VISIBLE_DEVICES =
+export PYTHONHASHSEED = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help install book serve test check nbval pytest format clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+install: .venv/installed  ## make .venv with everything that the book and its tests need
+
+.venv/installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in ((3, 11), (3, 12)) else f"Python 3.11 or 3.12 is needed, $(PYTHON) is {v[0]}.{v[1]}; call make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'import importlib.util as i; i.find_spec("mxnet") or print("MXNet has no wheel for this machine: three frameworks, without MXNet")'
+	@touch $@
+
+book: install  ## run what changed and build the site, _build/html/index.html
+	$(BIN)/python -m book split
+	$(BIN)/python -m book run
+	$(BIN)/python -m book site
+
+serve: install  ## show the built site on http://localhost:8000 (PORT=… for another)
+	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
+
+test: check book pytest nbval  ## all tests: linters, stale files, pytest, every notebook
+
+check: install  ## linters, and files that are generated but no longer up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m book check
+
+pytest: install
+	$(BIN)/python -m pytest
+
+nbval: install
+	$(BIN)/python -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 600 \
+		--numprocesses 2 --dist loadscope $$($(BIN)/python -m book notebooks)
+
+format: install  ## put Python files into the one format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the built site; .venv stays
+	rm -rf _build
