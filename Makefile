@@ -3,13 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 PORT ?= 8000
 
-# The same numbers in every run: no other kernels, no other threads' order, no colours.
-export TF_CPP_MIN_LOG_LEVEL = 3
-export TF_ENABLE_ONEDNN_OPTS = 0
-export TF_DETERMINISTIC_OPS = 1
-export JAX_PLATFORMS = cpu
-export CUDA_VISIBLE_DEVICES =
-export PYTHONHASHSEED = 0
+# The settings under which a run repeats digit by digit; book/inputs.py holds them.
+SETTINGS = env $$($(BIN)/python -m book env)
 
 .DEFAULT_GOAL := help
 .PHONY: help install book serve test check nbval pytest format clean
@@ -43,10 +38,10 @@ check: install  ## linters, and files that are generated but no longer up to dat
 	$(BIN)/python -m book check
 
 pytest: install
-	$(BIN)/python -m pytest
+	$(SETTINGS) $(BIN)/python -m pytest
 
 nbval: install
-	$(BIN)/python -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 600 \
+	$(SETTINGS) $(BIN)/python -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 600 \
 		--numprocesses 2 --dist loadscope $$($(BIN)/python -m book notebooks)
 
 format: install  ## put Python files into the one format

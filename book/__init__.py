@@ -1,0 +1,1 @@
+"""Turns chapters/*.md into notebooks, pages and a site: `python -m book`."""

@@ -1,0 +1,137 @@
+"""Command line of the book: python -m book split|run|pages|site|check|notebooks|env."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from book.source import FRAMEWORKS, Book, BookError
+
+
+def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> int:
+    """Runs a subcommand on the book in `root`; returns the exit status."""
+    book = Book(root)
+    try:
+        options = _options(arguments, book)
+        return _COMMANDS[options.command](book, options)
+    except BookError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _options(arguments: Sequence[str] | None, book: Book) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m book", description="Builds the book."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    split = commands.add_parser("split", help="chapters → notebooks and models")
+    run = commands.add_parser("run", help="split, then execute what has changed")
+    commands.add_parser("pages", help="executed notebooks → pages of the site")
+    commands.add_parser("site", help="pages → _build/html")
+    commands.add_parser("check", help="name what is stale, missing or broken")
+    commands.add_parser("notebooks", help="list those that can run on this machine")
+    commands.add_parser("env", help="print the settings with which notebooks run")
+    for command in (split, run):
+        command.add_argument(
+            "--chapter",
+            action="append",
+            choices=book.chapter_names,
+            help="only this one (may be repeated)",
+        )
+        command.add_argument(
+            "--framework",
+            action="append",
+            choices=FRAMEWORKS,
+            help="only this one (may be repeated)",
+        )
+    run.add_argument("--force", action="store_true", help="execute unchanged ones too")
+    run.add_argument(
+        "--jobs", type=_positive, default=2, help="notebooks at a time (default: 2)"
+    )
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be at least 1")
+    return int(text)
+
+
+def _selection(book: Book, options: argparse.Namespace) -> tuple[list, list]:
+    names = options.chapter or book.chapter_names
+    chosen = options.framework or FRAMEWORKS
+    return (
+        [chapter for chapter in book.chapters if chapter.name in names],
+        [framework for framework in FRAMEWORKS if framework in chosen],
+    )
+
+
+def _split(book: Book, options: argparse.Namespace) -> int:
+    from book.split import split
+
+    split(book, *_selection(book, options))
+    return 0
+
+
+def _run(book: Book, options: argparse.Namespace) -> int:
+    from book.run import run
+
+    _split(book, options)
+    run(book, *_selection(book, options), force=options.force, jobs=options.jobs)
+    return 0
+
+
+def _pages(book: Book, options: argparse.Namespace) -> int:
+    from book.pages import write_pages
+
+    write_pages(book)
+    return 0
+
+
+def _site(book: Book, options: argparse.Namespace) -> int:
+    from book.site import build_site
+
+    build_site(book)
+    return 0
+
+
+def _check(book: Book, options: argparse.Namespace) -> int:
+    from book.check import check
+
+    problems = check(book)
+    for problem in problems:
+        print(problem)
+    count = len(problems)
+    print(f"{count} problems" if count else "The book is complete and up to date.")
+    return 1 if problems else 0
+
+
+def _notebooks(book: Book, options: argparse.Namespace) -> int:
+    from book.run import installed
+
+    for framework in filter(installed, FRAMEWORKS):
+        for chapter in book.chapters:
+            print(book.relative(book.notebook_path(chapter, framework)))
+    return 0
+
+
+def _env(book: Book, options: argparse.Namespace) -> int:
+    """For `env $(python -m book env) pytest --nbval …`."""
+    from book.inputs import ENVIRONMENT
+
+    print(" ".join(f"{name}={value}" for name, value in ENVIRONMENT.items()))
+    return 0
+
+
+_COMMANDS = {
+    "split": _split,
+    "run": _run,
+    "pages": _pages,
+    "site": _site,
+    "check": _check,
+    "notebooks": _notebooks,
+    "env": _env,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""What a notebook's outputs depend on, as one hash."""
+
+import ast
+import hashlib
+import io
+import tokenize
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from book.source import FRAMEWORKS, Book, BookError
+
+# Equal outputs in every run; also what the strict notebook tests need.
+ENVIRONMENT = {
+    "CUDA_VISIBLE_DEVICES": "",
+    "D2L_LITE_SCALE": "quick",
+    "JAX_PLATFORMS": "cpu",
+    "PYTHONHASHSEED": "0",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_DETERMINISTIC_OPS": "1",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+}
+
+
+def inputs(notebook: NotebookNode, library: str) -> str:
+    """Hash of the notebook's code and of its library (see `library_inputs`)."""
+    digest = hashlib.sha256(library.encode())
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            digest.update(f"\0{cell.id}\0{cell.source}".encode())
+    return digest.hexdigest()
+
+
+def library_inputs(book: Book, framework: str) -> str:
+    """Hash of the modules, data and pins that the framework's notebooks use.
+
+    Comments, docstrings and blank lines do not count.
+    """
+    root = book.root / "d2l_lite"
+    others = {f"{name}.py" for name in FRAMEWORKS if name != framework}
+    modules = [path for path in sorted(root.glob("*.py")) if path.name not in others]
+    modules.append(book.models_path(framework))
+    digest = hashlib.sha256(repr(sorted(ENVIRONMENT.items())).encode())
+    for path in modules:
+        if path.exists():
+            digest.update(f"\0{path.name}\0{_code(path)}".encode())
+    for path in sorted((root / "sample").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
+    for pin in _pins(book.root / "requirements.txt"):
+        digest.update(f"\0{pin}".encode())
+    return digest.hexdigest()
+
+
+def is_executed(notebook: NotebookNode) -> bool:
+    """Whether every code cell has run."""
+    return all(
+        cell.execution_count is not None
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    )
+
+
+def recorded_inputs(notebook: NotebookNode) -> str | None:
+    """The hash with which the notebook's outputs were made."""
+    return notebook.metadata.get("book", {}).get("inputs")
+
+
+def _pins(path: Path) -> list[str]:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    pins = (line.partition("#")[0].strip() for line in lines)
+    return sorted(pin for pin in pins if pin)
+
+
+def _code(path: Path) -> str:
+    """The module's text without comments and docstrings.
+
+    Text, not `ast.dump`, whose form changes with the version of Python.
+    """
+    source = path.read_text(encoding="utf-8")
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        place = f"{path.parent.name}/{path.name}:{error.lineno}"
+        raise BookError(f"{place}: not valid Python: {error.msg}") from None
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            docstring = node.body[0]
+            for index in range(docstring.lineno - 1, docstring.end_lineno):
+                lines[index] = ""
+    return "\n".join(line.rstrip() for line in lines if line.strip())

@@ -1,0 +1,127 @@
+"""Writes _build/pages/, the complete source tree from which Sphinx makes the site."""
+
+import re
+from collections.abc import Iterator
+from copy import deepcopy
+from itertools import groupby
+from pathlib import Path
+
+import mathjax
+import nbformat
+from nbformat import NotebookNode
+
+from book.merge import merged_cells
+from book.source import FRAMEWORKS, TITLES, Book, BookError, Chapter, frameworks, tags
+
+MATHJAX = Path(mathjax.__file__).parent / "static/mathjax"
+# What tex-chtml.js loads when a formula needs it; the rest is in the file itself.
+MATHJAX_FILES = (
+    "LICENSE",
+    "es5/tex-chtml.js",
+    "es5/input/tex/extensions/*.js",
+    "es5/output/chtml/fonts/woff-v2/*.woff",
+)
+ONLY = re.compile(r"^%\s*only\b[^:]*:\s*(\S.*)$", re.MULTILINE)
+HEADING = re.compile(r"\A\s*#{1,6}\s")
+FRONT_MATTER = ("*.md", "*.bib", "figures/*")
+NOTEBOOK_METADATA = {
+    "kernelspec": {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    },
+    "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+}
+
+
+def write_pages(book: Book) -> Path:
+    """Makes _build/pages/ what the sources say and returns it.
+
+    A file that is right already keeps its time stamp, so that Sphinx reads only
+    what changed; a file that no source stands behind is removed.
+    """
+    folder = book.root / "_build/pages"
+    wanted = {folder / name: content for name, content in _files(book)}
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif path not in wanted:
+            path.unlink()
+    for path, content in wanted.items():
+        if not path.exists() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    return folder
+
+
+def page_notebook(book: Book, chapter: Chapter) -> NotebookNode:
+    """The merged notebook of a chapter as Sphinx reads it."""
+    cells: list[NotebookNode] = []
+    for tagged, run in groupby(
+        merged_cells(book, chapter), key=lambda cell: bool(frameworks(cell))
+    ):
+        group = list(run)
+        cells += _tabs(chapter, group, cells[-1:]) if tagged else group
+    return nbformat.v4.new_notebook(cells=cells, metadata=NOTEBOOK_METADATA)
+
+
+def _tabs(
+    chapter: Chapter, group: list[NotebookNode], before: list[NotebookNode]
+) -> Iterator[NotebookNode]:
+    """A group's cells, each with one framework's tag, and a note in a tab without."""
+    for cell in group:
+        for framework in frameworks(cell):
+            if cell.cell_type == "markdown":
+                yield _prose(chapter, cell.id, framework, cell.source)
+            else:
+                other = set(FRAMEWORKS) - {framework}
+                copy = deepcopy(cell)
+                copy.id = f"{cell.id}-{framework}"
+                copy.metadata.tags = [tag for tag in tags(cell) if tag not in other]
+                yield copy
+    present = {name for cell in group for name in frameworks(cell)}
+    for framework in FRAMEWORKS:
+        if framework not in present:
+            reason = _reason(group, before)
+            note = f"There is no {TITLES[framework]} version of this step{reason}."
+            yield _prose(chapter, group[0].id, framework, note)
+
+
+def _reason(group: list[NotebookNode], before: list[NotebookNode]) -> str:
+    """Why a group lacks a framework, as its author says it in the source."""
+    stated = [cell.metadata.only for cell in group if "only" in cell.metadata]
+    for cell in [*before, group[0]]:
+        if cell.cell_type == "markdown":
+            stated += ONLY.findall(cell.source)[-1:]
+    return f": {stated[0].strip().rstrip('.')}" if stated else ""
+
+
+def _prose(chapter: Chapter, cell_id: str, framework: str, text: str) -> NotebookNode:
+    """Prose of one framework; Sphinx sees no tags of prose, so a container has them."""
+    if HEADING.search(text):
+        raise BookError(
+            f"chapters/{chapter.name}.md: a heading in prose for {TITLES[framework]} "
+            "only; headings belong in prose for all frameworks"
+        )
+    fence = ":" * 12
+    source = f"{fence}{{container}} tag-{framework}\n{text}\n{fence}"
+    return nbformat.v4.new_markdown_cell(source, id=f"{cell_id}-{framework}")
+
+
+def _files(book: Book) -> Iterator[tuple[str, bytes]]:
+    """Every file of the tree: its name and its content."""
+    for pattern in FRONT_MATTER:
+        for path in (book.root / "book").glob(pattern):
+            yield path.relative_to(book.root).as_posix(), path.read_bytes()
+    for chapter in book.chapters:
+        text = nbformat.writes(page_notebook(book, chapter))
+        yield f"chapters/{chapter.name}.ipynb", text.encode()
+    for path in (Path(__file__).parent / "static").rglob("*"):
+        if path.is_file():
+            name = path.relative_to(Path(__file__).parent / "static").as_posix()
+            yield f"_static/{name}", path.read_bytes()
+    for pattern in MATHJAX_FILES:
+        for path in MATHJAX.glob(pattern):
+            name = path.relative_to(MATHJAX).as_posix().removeprefix("es5/")
+            yield f"_vendor/mathjax/{name}", path.read_bytes()

@@ -1,0 +1,242 @@
+"""Executes the notebooks whose code or library inputs have changed."""
+
+import asyncio
+import importlib.util
+import os
+import re
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbclient import NotebookClient
+from nbclient.exceptions import (
+    CellExecutionError,
+    CellTimeoutError,
+    DeadKernelError,
+)
+from nbformat import NotebookNode
+from tqdm import tqdm
+
+from book.files import write_if_changed
+from book.inputs import (
+    ENVIRONMENT,
+    inputs,
+    is_executed,
+    library_inputs,
+    recorded_inputs,
+)
+from book.source import FRAMEWORKS, TITLES, Book, BookError, Chapter
+from book.split import read_notebook, serialise
+
+PACKAGES = {
+    "pytorch": "torch",
+    "tensorflow": "tensorflow",
+    "jax": "jax",
+    "mxnet": "mxnet",
+}
+CELL_TIMEOUT = 600  # seconds
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A notebook to execute and the inputs to record with its outputs."""
+
+    chapter: Chapter
+    framework: str
+    path: Path
+    notebook: NotebookNode
+    inputs: str
+
+    def __str__(self) -> str:
+        return f"{self.chapter.name} ({TITLES[self.framework]})"
+
+
+def run(
+    book: Book,
+    chapters: Iterable[Chapter] | None = None,
+    frameworks: Iterable[str] = FRAMEWORKS,
+    force: bool = False,
+    jobs: int = 2,
+) -> None:
+    """Executes what is out of date, `jobs` notebooks at a time.
+
+    Raises BookError at the first cell that fails or writes to stderr; its notebook
+    stays as it was, those that have finished are kept.
+    """
+    chapters = list(book.chapters if chapters is None else chapters)
+    tasks: list[Task] = []
+    unchanged = 0
+    for framework in frameworks:
+        if not installed(framework):
+            print(f"{TITLES[framework]} is not installed: its notebooks stay as is.")
+            continue
+        library = library_inputs(book, framework)
+        for chapter in chapters:
+            task = _task(book, chapter, framework, library)
+            if force or not _is_current(task):
+                tasks.append(task)
+            else:
+                unchanged += 1
+    # Chapter by chapter, so that a new chapter's faults show early in every framework.
+    tasks.sort(key=lambda task: chapters.index(task.chapter))
+    if tasks:
+        _execute_all(book, tasks, jobs)
+    print(f"{len(tasks)} notebooks executed, {unchanged} unchanged.")
+
+
+def installed(framework: str) -> bool:
+    return importlib.util.find_spec(PACKAGES[framework]) is not None
+
+
+def _task(book: Book, chapter: Chapter, framework: str, library: str) -> Task:
+    path = book.notebook_path(chapter, framework)
+    notebook = read_notebook(path)
+    if notebook is None:
+        raise BookError(
+            f"{book.relative(path)}: is missing; run `python -m book split`"
+        )
+    return Task(chapter, framework, path, notebook, inputs(notebook, library))
+
+
+def _is_current(task: Task) -> bool:
+    same = recorded_inputs(task.notebook) == task.inputs
+    return same and is_executed(task.notebook)
+
+
+def _execute_all(book: Book, tasks: list[Task], jobs: int) -> None:
+    running: list[str] = []
+    lock = threading.Lock()
+    with (
+        tqdm(total=len(tasks), unit="notebook") as progress,
+        ThreadPoolExecutor(jobs) as pool,
+    ):
+
+        def work(task: Task) -> None:
+            with lock:
+                running.append(str(task))
+                progress.set_description(", ".join(running))
+            try:
+                _execute(book, task)
+            finally:
+                with lock:
+                    running.remove(str(task))
+                    progress.update()
+                    progress.set_description(", ".join(running))
+
+        futures = [pool.submit(work, task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _execute(book: Book, task: Task) -> None:
+    """Executes one notebook in its folder and writes it if all went well."""
+    notebook = task.notebook
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    _run_kernel(book, task)
+    _normalise(notebook)
+    for number, cell in enumerate(notebook.cells, 1):
+        if text := stderr(cell):
+            raise BookError(
+                f"{_name(book, task, number)} writes to stderr; mend or silence "
+                f"what writes it:\n{_ANSI.sub('', text).rstrip()}"
+            )
+    notebook.metadata.book = {"inputs": task.inputs}
+    write_if_changed(task.path, serialise(notebook))
+
+
+def _run_kernel(book: Book, task: Task) -> None:
+    """Fills the outputs of the task's notebook."""
+    # The client writes the kernel's own metadata into the notebook that it is given.
+    metadata = task.notebook.metadata.copy()
+    current = {"index": -1}
+
+    def remember(cell: NotebookNode, cell_index: int) -> None:
+        current["index"] = cell_index
+
+    client = NotebookClient(
+        task.notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        store_widget_state=False,
+        resources={"metadata": {"path": str(task.path.parent)}},
+        on_cell_execute=remember,
+        # Each kernel would warn of unencrypted local sockets on the progress bar.
+        extra_arguments=["--log-level=ERROR"],
+    )
+    try:
+        # Not `execute`, which would leave the event loop of this thread open.
+        asyncio.run(client.async_execute(env=_environment(book.root)))
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        index = current["index"]
+        raise BookError(
+            f"{_name(book, task, index + 1)} fails:\n\n"
+            f"{task.notebook.cells[index].source}\n\n"
+            f"{_traceback(task.notebook.cells[index], error)}"
+        ) from None
+    finally:
+        task.notebook.metadata = metadata
+
+
+def _environment(root: Path) -> dict[str, str]:
+    # An inherited backend would keep the figures out of the notebook.
+    inherited = {key: os.environ[key] for key in os.environ if key != "MPLBACKEND"}
+    paths = [str(root), inherited.get("PYTHONPATH", "")]
+    path = os.pathsep.join(filter(None, paths))
+    return inherited | ENVIRONMENT | {"PYTHONPATH": path}
+
+
+def _normalise(notebook: NotebookNode) -> None:
+    """Leaves nothing in the outputs that differs between two equal executions."""
+    count = 0
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        count += 1
+        cell.execution_count = count
+        cell.metadata.pop("execution", None)
+        outputs: list[NotebookNode] = []
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
+            last = outputs[-1] if outputs else None
+            if (
+                last
+                and output.output_type == "stream"
+                and last.get("name") == output.name
+            ):
+                last.text += output.text
+            else:
+                outputs.append(output)
+        cell.outputs = outputs
+
+
+def stderr(cell: NotebookNode) -> str:
+    """What the outputs of the cell hold of stderr."""
+    outputs = cell.get("outputs", ())
+    return "".join(out.text for out in outputs if out.get("name") == "stderr")
+
+
+def _name(book: Book, task: Task, number: int) -> str:
+    """`chapters/x.md:41: cell 7 of x in JAX`, the cell counted from 1."""
+    cell = task.notebook.cells[number - 1]
+    place = book.relative(task.path)  # of a cell that the splitter added
+    if cell.id in task.chapter.lines:
+        place = task.chapter.where(cell)
+    return f"{place}: cell {number} of {task.chapter.name} in {TITLES[task.framework]}"
+
+
+def _traceback(cell: NotebookNode, error: Exception) -> str:
+    for output in cell.outputs:
+        if output.output_type == "error":
+            return _ANSI.sub("", "\n".join(output.traceback))
+    return _ANSI.sub("", str(error))

@@ -1,0 +1,42 @@
+"""The names without a framework that every framework module offers as well."""
+
+from types import ModuleType
+
+from d2l_lite.data import FashionMNIST, ImageSet
+from d2l_lite.history import History
+from d2l_lite.plots import (
+    confusion_matrix,
+    plot_confusion,
+    show_images,
+    show_predictions,
+)
+
+__all__ = [
+    "FashionMNIST",
+    "History",
+    "ImageSet",
+    "confusion_matrix",
+    "plot_confusion",
+    "show_images",
+    "show_predictions",
+]
+
+_OWN = [
+    "Trainer",
+    "build",
+    "count_parameters",
+    "device",
+    "get_weights",
+    "initialize",
+    "loss_and_gradients",
+    "predict",
+    "seed_everything",
+    "set_weights",
+    "to_numpy",
+    "to_tensor",
+]
+
+
+def offers(models: ModuleType) -> list[str]:
+    """The public names of a framework module whose networks are in `models`."""
+    return sorted([*__all__, *_OWN, *models.__all__])

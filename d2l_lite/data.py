@@ -1,0 +1,179 @@
+"""Fashion-MNIST, from wherever it can be had."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from d2l_lite import DataError
+from d2l_lite import scale as scales
+from d2l_lite.download import cache_folder, fetch, verified
+from d2l_lite.idx import read_idx
+from d2l_lite.image_set import ImageSet, check_integer, check_size
+from d2l_lite.images import pad
+
+SAMPLE = Path(__file__).parent / "sample"
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+MIRRORS = (
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+    "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+)
+# Of the decompressed content: copies of the set differ in their compression.
+SHA256 = {
+    "train-images-idx3-ubyte": (
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+    ),
+    "train-labels-idx1-ubyte": (
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+    ),
+    "t10k-images-idx3-ubyte": (
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+    ),
+    "t10k-labels-idx1-ubyte": (
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+    ),
+}
+REMEDY = (
+    'Name a folder that holds the files in D2L_LITE_DATA, use scale="quick", or '
+    "install them: apt install dataset-fashion-mnist"
+)
+
+
+class FashionMNIST:
+    """Fashion-MNIST: 70,000 grey pictures of clothes in ten classes.
+
+    `scale` "full" takes all of it, "quick" a sample of 4,000 + 1,000 that comes with
+    the package, None what `d2l_lite.scale.scale` says. `resize` is the (height, width)
+    of batches; without it the 28×28 pictures get two black pixels on each side, 32×32.
+    `validation` training images (default: a tenth), chosen by `seed` and by equal
+    shares of the classes, are held out; the test set stays apart.
+
+    The full data come from `root` (which implies "full") or ``D2L_LITE_DATA``, a folder
+    of the four IDX files, plain or ``.gz``, or with a sub-folder ``fashion-mnist`` of
+    them. It may hold a well-formed subset of one's own. Where no folder is named they
+    come from the cache, Debian's package or the network, and are verified. Raises
+    `DataError` for data that are missing or damaged, `ValueError` for arguments.
+    """
+
+    classes = (
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    )
+    # Of the pixels of the 60,000 training images.
+    mean = (0.2860,)
+    std = (0.3530,)
+
+    def __init__(
+        self,
+        scale: str | None = None,
+        resize: tuple[int, int] | None = None,
+        validation: int | None = None,
+        seed: int = 0,
+        root: str | Path | None = None,
+    ) -> None:
+        if resize is not None:
+            check_size(resize, f"FashionMNIST(resize={resize!r})")
+        check_integer(seed, 0, None, f"FashionMNIST(seed={seed!r})")
+        if root is not None and scale == "quick":
+            raise ValueError(
+                f"FashionMNIST(scale='quick', root={str(root)!r}): a quick run uses "
+                "the embedded sample; leave one of the two out"
+            )
+        if scale is not None:
+            self.scale = scales.check(scale, f"FashionMNIST(scale={scale!r})")
+        else:
+            self.scale = scales.scale() if root is None else "full"
+        train, self.test = read(self.scale, root)
+        if scale is None and root is None:
+            scales.announce(self._line(len(train)))
+        if validation is None:
+            validation = max(1, len(train) // 10)
+        call = f"FashionMNIST(validation={validation!r})"
+        check_integer(validation, 1, len(train) - 1, call)
+        self.train, self.validation = train.split(validation, seed)
+        for name in ("train", "validation", "test"):
+            images = getattr(self, name)
+            if resize is None:
+                images = replace(images, images=pad(images.images, 2))
+            else:
+                images = replace(images, size=tuple(resize))
+            setattr(self, name, images)
+
+    def _line(self, count: int) -> str:
+        if self.scale == "quick":
+            return (
+                f"quick run: {count:,} training images of the embedded sample; "
+                "D2L_LITE_SCALE=full trains on all 60,000"
+            )
+        return (
+            f"full run: {count:,} training images; "
+            "D2L_LITE_SCALE=quick trains on 4,000 of an embedded sample"
+        )
+
+
+def read(scale: str, root: str | Path | None = None) -> tuple[ImageSet, ImageSet]:
+    """Read the training and the test set, 28×28."""
+    if root is None:
+        root = os.environ.get("D2L_LITE_DATA") or None
+    sets = []
+    for part in ("train", "t10k"):
+        names = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+        if scale == "quick":
+            paths = [SAMPLE / f"{name}.gz" for name in names]
+        elif root is not None:
+            paths = [_named(Path(root).expanduser(), name) for name in names]
+        else:
+            paths = [_found(name) for name in names]
+        images, labels = map(read_idx, paths)
+        if images.shape[1:] != (28, 28):
+            raise DataError(
+                f"{paths[0]}: shape {images.shape}, not N×28×28; replace it by a good "
+                "copy"
+            )
+        try:
+            sets.append(
+                ImageSet(
+                    images[:, None],
+                    labels.astype(np.int64),
+                    FashionMNIST.classes,
+                    FashionMNIST.mean,
+                    FashionMNIST.std,
+                )
+            )
+        except ValueError as error:
+            raise DataError(
+                f"{paths[0]} and {paths[1].name}: {error}; replace both by good copies"
+            ) from error
+    return tuple(sets)
+
+
+def _named(root: Path, name: str) -> Path:
+    """Where a file lies in the folder that the user named."""
+    folder = root / "fashion-mnist" if (root / "fashion-mnist").is_dir() else root
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.exists():
+            return path
+    raise DataError(
+        f"{folder / name}: not found, nor with .gz; the folder is named by root or "
+        "D2L_LITE_DATA: put the file there, or name no folder to have it downloaded"
+    )
+
+
+def _found(name: str) -> Path:
+    """A verified file: in the cache, of Debian's package, or downloaded."""
+    cache = cache_folder() / "fashion-mnist"
+    for folder in (cache, DEBIAN):
+        if verified(folder / f"{name}.gz", SHA256[name]):
+            return folder / f"{name}.gz"
+    urls = [f"{mirror}{name}.gz" for mirror in MIRRORS]
+    return fetch(f"{name}.gz", urls, SHA256[name], cache, REMEDY)

@@ -1,0 +1,119 @@
+"""What training measured, one row per epoch: in memory, as CSV and as a plot."""
+
+import csv
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from matplotlib.ticker import MaxNLocator
+
+from d2l_lite.plots import BLUE, VERMILLION, Figure
+
+
+def _column() -> list:
+    return field(default_factory=list)
+
+
+@dataclass(repr=False)
+class History:
+    """Columns of equal length, one entry per finished epoch.
+
+    Losses are mean cross-entropies in nats, accuracies shares from 0 to 1; the
+    learning rate is that of the epoch's last step, and the seconds are those spent
+    on training, without validation.
+    """
+
+    epoch: list[int] = _column()
+    train_loss: list[float] = _column()
+    train_accuracy: list[float] = _column()
+    validation_loss: list[float] = _column()
+    validation_accuracy: list[float] = _column()
+    learning_rate: list[float] = _column()
+    seconds: list[float] = _column()
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """Return the names of the columns in order."""
+        return tuple(column.name for column in fields(cls))
+
+    def append(self, **values: float) -> None:
+        """Add an epoch; every column must be given."""
+        if set(values) != set(self.columns()):
+            given, expected = ", ".join(values), ", ".join(self.columns())
+            raise ValueError(f"append({given}): expected {expected}")
+        row = {name: float(value) for name, value in values.items()}
+        row["epoch"] = int(values["epoch"])
+        for name, value in row.items():
+            getattr(self, name).append(value)
+
+    def rows(self) -> Iterator[tuple]:
+        """Yield one tuple per epoch in the order of the columns."""
+        return zip(*(getattr(self, name) for name in self.columns()))
+
+    def __len__(self) -> int:
+        return len(self.epoch)
+
+    def __repr__(self) -> str:
+        if not self.epoch:
+            return "History(epochs=0)"
+        return (
+            f"History(epochs={len(self)}, train_loss={self.train_loss[-1]:.4f}, "
+            f"validation_loss={self.validation_loss[-1]:.4f})"
+        )
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the columns to a file, which is replaced whole or left as it was."""
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(self.columns())
+                writer.writerows(self.rows())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @classmethod
+    def from_csv(cls, path: str | Path) -> "History":
+        """Read what `to_csv` wrote; a ValueError names the line that is wrong."""
+        history = cls()
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            if tuple(header) != cls.columns():
+                expected = ", ".join(cls.columns())
+                given = ", ".join(header) or "none"
+                raise ValueError(f"{path}: columns are {given}; expected {expected}")
+            for row in reader:
+                try:
+                    history.append(**dict(zip(header, row, strict=True)))
+                except ValueError:
+                    raise ValueError(
+                        f"{path}, line {reader.line_num}: {','.join(row)!r} is not "
+                        f"{len(header)} numbers"
+                    ) from None
+        return history
+
+    def plot(self) -> Figure:
+        """Draw loss (left) and accuracy (right) over the epochs."""
+        figure = Figure(8, 3)
+        for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy")):
+            for part, style in (
+                ("train", {"color": BLUE, "linestyle": "--", "marker": "o"}),
+                ("validation", {"color": VERMILLION, "linestyle": "-", "marker": "s"}),
+            ):
+                values = getattr(self, f"{part}_{name}")
+                axes.plot(self.epoch, values, label=part, markersize=4, **style)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.set_xlim(0.5, max(self.epoch, default=1) + 0.5)
+            if not self.epoch:
+                axes.set_yticks([])
+            axes.set_xlabel("epoch")
+            axes.grid(alpha=0.3)
+            axes.legend()
+        loss, accuracy = figure.axes
+        loss.set_ylabel("cross-entropy (nats)")
+        accuracy.set_ylabel("accuracy (share right)")
+        return figure

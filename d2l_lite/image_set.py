@@ -1,0 +1,142 @@
+"""Sets of labelled images as NumPy arrays, and the batches made from them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from d2l_lite.images import mirror, normalise, resize, shifted_crop
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images with their labels, and how batches are made from them.
+
+    `images` are uint8 N×C×H×W, `labels` int64 N, `mean` and `std` those of the pixels
+    per channel on the scale from 0 to 1. Batches are resized to `size` (height, width)
+    if given. Raises `ValueError` when the parts do not fit together.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise ValueError(
+                f"images must be uint8 N×C×H×W, not {images.dtype} {images.shape}"
+            )
+        if labels.dtype != np.int64 or labels.ndim != 1:
+            raise ValueError(
+                f"labels must be int64 N, not {labels.dtype} {labels.shape}"
+            )
+        if len(images) != len(labels):
+            raise ValueError(f"{len(images)} images but {len(labels)} labels")
+        if not images.size:
+            raise ValueError(f"there are no images: shape {images.shape}")
+        if labels.min() < 0 or labels.max() >= len(self.classes):
+            raise ValueError(
+                f"labels from {labels.min()} to {labels.max()}, but there are "
+                f"{len(self.classes)} classes"
+            )
+        if not len(self.mean) == len(self.std) == images.shape[1]:
+            raise ValueError(
+                f"mean {self.mean} and std {self.std} must have one value for each of "
+                f"{images.shape[1]} channels"
+            )
+        if min(self.std) <= 0:
+            raise ValueError(f"std {self.std}: must be positive")
+        if self.size is not None:
+            check_size(self.size, f"size={self.size!r}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, count: int) -> "ImageSet":
+        """Return the first `count` examples."""
+        check_integer(count, 1, len(self), f"take({count!r})")
+        return replace(self, images=self.images[:count], labels=self.labels[:count])
+
+    def split(self, count: int, seed: int) -> tuple["ImageSet", "ImageSet"]:
+        """Hold `count` examples out, each class by its share: (the rest, held out)."""
+        check_integer(count, 1, len(self) - 1, f"split({count!r})")
+        rng = np.random.default_rng(seed)
+        sizes = np.bincount(self.labels, minlength=len(self.classes))
+        shares = sizes * count / len(self)
+        quotas = np.floor(shares).astype(int)
+        largest_remainders = np.argsort(quotas - shares, kind="stable")
+        quotas[largest_remainders[: count - quotas.sum()]] += 1
+        held_out = np.zeros(len(self), bool)
+        for label, quota in enumerate(quotas):
+            members = np.flatnonzero(self.labels == label)
+            held_out[rng.choice(members, quota, replace=False)] = True
+        return tuple(
+            replace(self, images=self.images[chosen], labels=self.labels[chosen])
+            for chosen in (~held_out, held_out)
+        )
+
+    def batches(
+        self,
+        batch_size: int,
+        shuffle: bool = False,
+        augment: bool = False,
+        rng: np.random.Generator | None = None,
+        drop_last: bool = False,
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Iterate once over (float32 N×C×H×W normalised, int64 N).
+
+        `augment` mirrors every second image, by chance, and shifts it by up to four of
+        its stored pixels. Draws from `rng`, in this order: with `shuffle` the
+        permutation of all examples, at the call; then, for each batch with `augment`,
+        ``integers(2, size=N)`` for the mirror and ``integers(9, size=(N, 2))`` for
+        rows and columns of the shift.
+        """
+        check_integer(batch_size, 1, None, f"batches(batch_size={batch_size!r})")
+        if rng is None and (shuffle or augment):
+            raise ValueError(
+                "batches(rng=None): shuffle and augment need a generator, for example "
+                "rng=numpy.random.default_rng(0)"
+            )
+        order = rng.permutation(len(self)) if shuffle else np.arange(len(self))
+        if drop_last:
+            order = order[: len(self) - len(self) % batch_size]
+        return self._iterate(order, batch_size, rng if augment else None)
+
+    def _iterate(
+        self, order: np.ndarray, batch_size: int, rng: np.random.Generator | None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            images = self.images[chosen]
+            if rng is not None:
+                images = mirror(images, rng.integers(2, size=len(chosen)) == 1)
+                images = shifted_crop(images, rng.integers(9, size=(len(chosen), 2)))
+            images = normalise(images, self.mean, self.std)
+            # Large images never exist but for one batch: they would fill gigabytes,
+            # and to make them anew costs less than the step that they are for.
+            if self.size is not None:
+                images = resize(images, self.size)
+            yield images, self.labels[chosen]
+
+
+def check_integer(value: object, low: int, high: int | None, call: str) -> None:
+    """Raise `ValueError`, opening with `call`, unless low <= value <= high."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):
+        limits = f"at least {low}" if high is None else f"{low} to {high}"
+        raise ValueError(f"{call}: must be an integer, {limits}")
+
+
+def check_size(size: object, call: str) -> None:
+    """Raise `ValueError`, opening with `call`, unless `size` is (height, width)."""
+    if not isinstance(size, (tuple, list)) or len(size) != 2:
+        raise ValueError(f"{call}: must be (height, width)")
+    for length in size:
+        if not isinstance(length, (int, np.integer)) or isinstance(length, bool):
+            raise ValueError(f"{call}: height and width must be integers")
+        if length < 1:
+            raise ValueError(f"{call}: height and width must be at least 1")

@@ -1,0 +1,197 @@
+"""The book's tools for JAX and Flax: networks, canonical weights, training."""
+
+import functools
+import random
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from d2l_lite import common, naming, scale, training, weights
+from d2l_lite.backend import Backend, Predict
+from d2l_lite.common import *
+from d2l_lite.models import jax as models
+from d2l_lite.models.jax import *
+
+__all__ = common.offers(models)
+
+KINDS = {nnx.Conv: "conv", nnx.BatchNorm: "norm", nnx.Linear: "linear"}
+FLAX_NAMES = {
+    "conv": {"weight": "kernel", "bias": "bias"},
+    "linear": {"weight": "kernel", "bias": "bias"},
+    "norm": {
+        "weight": "scale",
+        "bias": "bias",
+        "running_mean": "mean",
+        "running_var": "var",
+    },
+}
+
+
+def device() -> jax.Device:
+    """The first accelerator, or the processor."""
+    return jax.devices()[0]
+
+
+scale.accelerator_found(device().platform != "cpu")
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's and NumPy's global generators; JAX's keys are explicit."""
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def to_tensor(images: np.ndarray) -> jax.Array:
+    """N×C×H×W NumPy images as an N×H×W×C array on the device, Flax's layout."""
+    return jnp.asarray(images.transpose(0, 2, 3, 1))
+
+
+def to_numpy(tensor: jax.Array) -> np.ndarray:
+    """A JAX array as a NumPy array; feature maps N×H×W×C become N×C×H×W."""
+    array = np.asarray(tensor)
+    return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
+
+
+def loss_and_gradients(
+    model: nnx.Module, images: np.ndarray, labels: np.ndarray
+) -> tuple[float, dict[str, np.ndarray]]:
+    """Mean cross-entropy in training mode, and its gradient by every parameter.
+
+    The model, its running statistics included, stays as it was.
+    """
+    model.train()
+    graphdef, parameters, statistics = nnx.split(model, nnx.Param, ...)
+    (loss, _), gradients = _loss_and_gradients(
+        graphdef, parameters, statistics, to_tensor(images), labels
+    )
+    # The gradients have the parameters' structure, so the model's own names fit them.
+    carrier = _backend.trainable(nnx.merge(graphdef, gradients, statistics))
+    return float(loss), {name: _read(array) for name, array in carrier.items()}
+
+
+class Trainer(training.Trainer):
+    """Trains a `flax.nnx.Module`; see `d2l_lite.training.Trainer`."""
+
+    def prepare(self, model: nnx.Module) -> training.Step:
+        model.train()
+        graphdef, parameters, _ = nnx.split(model, nnx.Param, ...)
+        velocity = jax.tree.map(jnp.zeros_like, parameters)
+        # Donated buffers are written in place: no second copy of the weights.
+        train = jax.jit(self._train, static_argnums=0, donate_argnums=(1, 2, 3))
+
+        def step(images, labels, learning_rate):
+            nonlocal velocity
+            _, parameters, statistics = nnx.split(model, nnx.Param, ...)
+            parameters, statistics, velocity, *results = train(
+                graphdef,
+                parameters,
+                statistics,
+                velocity,
+                to_tensor(images),
+                labels,
+                learning_rate,
+            )
+            nnx.update(model, parameters, statistics)
+            return results
+
+        return step
+
+    def _train(self, graphdef, parameters, statistics, velocity, X, y, learning_rate):
+        (loss, (correct, statistics)), gradients = _loss_and_gradients(
+            graphdef, parameters, statistics, X, y
+        )
+        gradients = jax.tree.map(
+            lambda g, p: g + self.weight_decay * p, gradients, parameters
+        )
+        velocity = jax.tree.map(lambda v, g: self.momentum * v + g, velocity, gradients)
+        moves = velocity
+        if self.nesterov:
+            moves = jax.tree.map(
+                lambda g, v: g + self.momentum * v, gradients, velocity
+            )
+        parameters = jax.tree.map(lambda p, m: p - learning_rate * m, parameters, moves)
+        return parameters, statistics, velocity, loss, correct
+
+    def forward(self, model: nnx.Module) -> Predict:
+        return _forward(model)
+
+
+def _loss(graphdef, parameters, statistics, X, y):
+    """Mean cross-entropy in training mode, with (right predictions, new statistics)."""
+    model = nnx.merge(graphdef, parameters, statistics, copy=True)
+    logits = model(X)
+    losses = -jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1)
+    statistics = nnx.split(model, nnx.Param, ...)[2]
+    return losses.mean(), ((logits.argmax(axis=1) == y).sum(), statistics)
+
+
+_loss_and_gradients = jax.jit(
+    jax.value_and_grad(_loss, argnums=1, has_aux=True), static_argnums=0
+)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _logits(graphdef, state, X):
+    return nnx.merge(graphdef, state)(X)
+
+
+def _forward(model: nnx.Module) -> Predict:
+    model.eval()
+    graphdef, state = nnx.split(model)
+
+    return lambda images: to_numpy(_logits(graphdef, state, to_tensor(images)))
+
+
+def _arrays(model: nnx.Module) -> dict[str, nnx.Variable]:
+    """The model's own variables under their canonical names."""
+    layers = naming.name_layers(model, _children, _kind)
+    return weights.name_arrays(layers, _find)
+
+
+def _find(layer: nnx.Module, array: str) -> nnx.Variable | None:
+    return getattr(layer, FLAX_NAMES[_kind(layer)].get(array, ""), None)
+
+
+def _children(module: nnx.Module) -> list[object]:
+    return list(getattr(module, "layers", []))
+
+
+def _kind(module: object) -> naming.Kind:
+    # Pooling is a function here, with its window bound by functools.partial.
+    if getattr(module, "func", None) is nnx.avg_pool:
+        return "pool"
+    return naming.kind_of(module, KINDS)
+
+
+def _network(*arguments, **named) -> nnx.Module:
+    # Only shapes are made here: drawing Flax's own weights would compile for seconds.
+    return nnx.eval_shape(
+        lambda: models.DenseNet(*arguments, **named, rngs=nnx.Rngs(0))
+    )
+
+
+def _read(array: nnx.Variable) -> np.ndarray:
+    return weights.from_channels_last(np.array(array.value))
+
+
+def _write(array: nnx.Variable, new: np.ndarray) -> None:
+    array.value = jnp.array(weights.to_channels_last(new), dtype=array.value.dtype)
+
+
+_backend = Backend(
+    network=_network,
+    place=lambda model: None,
+    arrays=_arrays,
+    shape=lambda array: weights.canonical_shape(array.value.shape),
+    read=_read,
+    write=_write,
+    forward=_forward,
+)
+build = _backend.build
+initialize = _backend.initialize
+get_weights = _backend.get_weights
+set_weights = _backend.set_weights
+count_parameters = _backend.count_parameters
+predict = _backend.predict

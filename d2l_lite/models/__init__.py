@@ -1,0 +1,1 @@
+"""The chapters' networks, one generated module per framework."""

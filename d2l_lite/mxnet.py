@@ -1,0 +1,172 @@
+"""The book's tools for Apache MXNet: networks, canonical weights, training."""
+
+import random
+
+import numpy as np
+
+# MXNet needs the names that this gives back to NumPy.
+from d2l_lite import numpy_aliases  # noqa: F401
+
+# isort: split
+import mxnet as mx
+from mxnet import autograd, gluon
+from mxnet.gluon import nn
+
+from d2l_lite import common, naming, scale, training, weights
+from d2l_lite.backend import Backend, Predict
+from d2l_lite.common import *
+from d2l_lite.models import mxnet as models
+from d2l_lite.models.mxnet import *
+
+__all__ = common.offers(models)
+
+mx.npx.set_np()
+
+KINDS = {
+    nn.Conv2D: "conv",
+    nn.BatchNorm: "norm",
+    nn.Dense: "linear",
+    nn.AvgPool2D: "pool",
+}
+GLUON_NAMES = {
+    "conv": {"weight": "weight", "bias": "bias"},
+    "linear": {"weight": "weight", "bias": "bias"},
+    "norm": {
+        "weight": "gamma",
+        "bias": "beta",
+        "running_mean": "running_mean",
+        "running_var": "running_var",
+    },
+}
+
+
+def device() -> mx.Context:
+    """The first accelerator, or the processor."""
+    return mx.gpu() if mx.context.num_gpus() else mx.cpu()
+
+
+scale.accelerator_found(device() != mx.cpu())
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and MXNet's global generators."""
+    random.seed(seed)
+    np.random.seed(seed)
+    mx.random.seed(seed)
+
+
+def to_tensor(images: np.ndarray) -> mx.np.ndarray:
+    """N×C×H×W NumPy images as an MXNet array of the same shape, on the device."""
+    return mx.np.array(images, dtype=images.dtype, ctx=device())
+
+
+def to_numpy(tensor: mx.np.ndarray) -> np.ndarray:
+    """An MXNet array as a NumPy array; feature maps N×C×H×W."""
+    return tensor.asnumpy()
+
+
+def loss_and_gradients(
+    model: gluon.Block, images: np.ndarray, labels: np.ndarray
+) -> tuple[float, dict[str, np.ndarray]]:
+    """Mean cross-entropy in training mode, and its gradient by every parameter.
+
+    The model, its running statistics included, stays as it was.
+    """
+    before = get_weights(model)
+    trainable = _backend.trainable(model)
+    with autograd.record():
+        loss = _loss(model(to_tensor(images)), to_tensor(labels))
+    loss.backward()
+    gradients = {name: array.grad().asnumpy() for name, array in trainable.items()}
+    set_weights(model, before)
+    return float(loss), gradients
+
+
+class Trainer(training.Trainer):
+    """Trains a `gluon.Block`; see `d2l_lite.training.Trainer`."""
+
+    def prepare(self, model: gluon.Block) -> training.Step:
+        # A static graph plans its memory once instead of at every step.
+        model.hybridize(static_alloc=True, static_shape=True)
+        parameters = list(_backend.trainable(model).values())
+        velocities = [mx.np.zeros(p.shape, p.dtype, ctx=device()) for p in parameters]
+
+        def step(images, labels, learning_rate):
+            y = to_tensor(labels)
+            with autograd.record():
+                logits = model(to_tensor(images))
+                loss = _loss(logits, y)
+            loss.backward()
+            for parameter, velocity in zip(parameters, velocities):
+                self._update(parameter, velocity, learning_rate)
+            return loss, (logits.argmax(axis=1) == y).sum()
+
+        return step
+
+    def _update(self, parameter, velocity, learning_rate):
+        # By hand, for gluon.Trainer keeps the learning rate inside the velocity: where
+        # the rate changes, its updates are other than PyTorch's.
+        array = parameter.data()
+        gradient = parameter.grad()
+        gradient += self.weight_decay * array
+        velocity *= self.momentum
+        velocity += gradient
+        if self.nesterov:
+            array -= learning_rate * (gradient + self.momentum * velocity)
+        else:
+            array -= learning_rate * velocity
+
+    def forward(self, model: gluon.Block) -> Predict:
+        return _forward(model)
+
+
+def _forward(model: gluon.Block) -> Predict:
+    return lambda images: model(to_tensor(images)).asnumpy()
+
+
+def _loss(logits: mx.np.ndarray, labels: mx.np.ndarray) -> mx.np.ndarray:
+    log_probabilities = mx.npx.log_softmax(logits, axis=-1)
+    return -mx.npx.pick(log_probabilities, labels, axis=-1).mean()
+
+
+def _arrays(model: gluon.Block) -> dict[str, gluon.Parameter]:
+    """The model's own parameters under their canonical names."""
+    layers = naming.name_layers(model, _children, _kind)
+    return weights.name_arrays(layers, _find)
+
+
+def _find(layer: gluon.Block, array: str) -> gluon.Parameter | None:
+    return getattr(layer, GLUON_NAMES[_kind(layer)].get(array, ""), None)
+
+
+def _children(module: gluon.Block) -> list[gluon.Block]:
+    return list(getattr(module, "layers", module)._children.values())
+
+
+def _kind(module: gluon.Block) -> naming.Kind:
+    return naming.kind_of(module, KINDS)
+
+
+def _place(model: gluon.Block) -> None:
+    model.initialize(mx.init.Zero(), ctx=device(), force_reinit=True)
+
+
+def _write(array: gluon.Parameter, new: np.ndarray) -> None:
+    array.set_data(mx.np.array(new, dtype=array.dtype))
+
+
+_backend = Backend(
+    network=models.DenseNet,
+    place=_place,
+    arrays=_arrays,
+    shape=lambda array: tuple(array.shape),
+    read=lambda array: array.data().asnumpy(),
+    write=_write,
+    forward=_forward,
+)
+build = _backend.build
+initialize = _backend.initialize
+get_weights = _backend.get_weights
+set_weights = _backend.set_weights
+count_parameters = _backend.count_parameters
+predict = _backend.predict

@@ -1,0 +1,182 @@
+"""Figures of images, predictions and confusion matrices; none needs a display."""
+
+import io
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.figure
+import numpy as np
+
+# From Okabe and Ito's palette: told apart by colour-blind readers and in greyscale.
+BLUE, VERMILLION = "#0072B2", "#D55E00"
+
+
+class Figure(matplotlib.figure.Figure):
+    """A white figure that a notebook shows as PNG whichever backend is active.
+
+    pyplot never hears of it, so that it is shown once and needs no closing.
+    """
+
+    def __init__(self, width: float, height: float, layout: str = "compressed") -> None:
+        """Make an empty figure; width and height in inches of 110 pixels."""
+        super().__init__((width, height), dpi=110, facecolor="white", layout=layout)
+
+    def png(self) -> bytes:
+        """Return the figure as PNG; the same drawing gives the same bytes."""
+        buffer = io.BytesIO()
+        # Without "Software" the bytes do not name matplotlib's version.
+        self.savefig(buffer, format="png", dpi="figure", metadata={"Software": None})
+        return buffer.getvalue()
+
+
+def kernel_shell() -> Any | None:
+    """Return IPython's shell if this process is a Jupyter kernel."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell if hasattr(shell, "kernel") else None
+
+
+if shell := kernel_shell():
+    # matplotlib's Figure has no PNG before pyplot, and one with its version after.
+    shell.display_formatter.formatters["image/png"].for_type(Figure, Figure.png)
+
+
+def show_images(
+    images: np.ndarray, titles: Sequence[str] | None = None, columns: int = 8
+) -> Figure:
+    """Draw images in a grid.
+
+    Args:
+        images: N×C×H×W with 1 or 3 channels; uint8, or floats, which are stretched
+            together to [0, 1] where they leave it (as normalised images do).
+        titles: a text above each image.
+        columns: images per row.
+
+    Raises:
+        ValueError: another shape, no image, or another number of titles.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or images.size == 0:
+        raise ValueError(
+            f"images of shape {images.shape}: expected N×C×H×W with 1 or 3 channels"
+        )
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"{len(titles)} titles for {len(images)} images")
+    if columns < 1:
+        raise ValueError(f"columns={columns}: must be at least 1")
+    if images.dtype == np.uint8:
+        images = images / 255
+    elif images.min() < 0 or images.max() > 1:
+        images = (images - images.min()) / (np.ptp(images) or 1)
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    # All in inches: few images are not blown up, many share a page's width.
+    gap, cell = 0.04, min(8 / columns, 1.4)
+    image_width = cell - gap
+    image_height = image_width * images.shape[2] / images.shape[3]
+    lines = max(title.count("\n") + 1 for title in titles) if titles else 0
+    row_height = image_height + gap + lines * 0.17 * min(cell, 1)
+    width, height = cell * columns, row_height * rows
+    figure = Figure(width, height, layout="none")
+    for number, image in enumerate(images.transpose(0, 2, 3, 1)):
+        row, column = divmod(number, columns)
+        left = (cell * column + gap / 2) / width
+        bottom = (height - row_height * (row + 1) + gap / 2) / height
+        axes = figure.add_axes(
+            (left, bottom, image_width / width, image_height / height)
+        )
+        axes.set_axis_off()
+        axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        if titles:
+            axes.set_title(titles[number], fontsize=8 * min(cell, 1), pad=3)
+    return figure
+
+
+def _check_labels(num_classes: int, **columns: np.ndarray) -> list[np.ndarray]:
+    """Return the columns as arrays of N class numbers, or raise ValueError."""
+    arrays = {name: np.asarray(column) for name, column in columns.items()}
+    shapes = {array.shape for array in arrays.values()}
+    if len(shapes) > 1 or len(shapes.copy().pop()) != 1:
+        given = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"shapes {given}: expected one class number per example")
+    for name, array in arrays.items():
+        if not np.issubdtype(array.dtype, np.integer):
+            raise ValueError(f"{name} of type {array.dtype}: expected whole numbers")
+        if array.size and not 0 <= array.min() <= array.max() < num_classes:
+            raise ValueError(
+                f"{name} from {array.min()} to {array.max()}: "
+                f"expected 0 to {num_classes - 1}"
+            )
+    return [array.astype(np.int64) for array in arrays.values()]
+
+
+def show_predictions(
+    images: np.ndarray,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    classes: Sequence[str],
+    columns: int = 8,
+) -> Figure:
+    """Draw images with the predicted class (✓ right, ✗ wrong) over the true one.
+
+    Args:
+        images: N×C×H×W, as for `show_images`.
+        labels, predictions: N class numbers each.
+        classes: names of the classes.
+        columns: images per row.
+    """
+    labels, predictions = _check_labels(
+        len(classes), labels=labels, predictions=predictions
+    )
+    if len(labels) != len(images):
+        raise ValueError(f"{len(labels)} labels for {len(images)} images")
+    marks = np.where(labels == predictions, "✓", "✗")
+    titles = [
+        f"{mark} {classes[prediction]}\ntrue: {classes[label]}"
+        for mark, label, prediction in zip(marks, labels, predictions)
+    ]
+    figure = show_images(images, titles, columns)
+    for axes, mark in zip(figure.axes, marks):
+        axes.title.set_color(BLUE if mark == "✓" else VERMILLION)
+    return figure
+
+
+def confusion_matrix(
+    labels: np.ndarray, predictions: np.ndarray, num_classes: int
+) -> np.ndarray:
+    """Count how often each class (row) was predicted as each class (column).
+
+    Returns:
+        int64 num_classes×num_classes; the diagonal holds the right predictions.
+    """
+    labels, predictions = _check_labels(
+        num_classes, labels=labels, predictions=predictions
+    )
+    counts = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
+    return counts.reshape(num_classes, num_classes)
+
+
+def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Draw a confusion matrix: counts in the cells, shares of each row as shades."""
+    matrix = np.asarray(matrix)
+    count = len(classes)
+    if matrix.shape != (count, count):
+        raise ValueError(f"matrix of shape {matrix.shape} for {count} classes")
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    size = max(1.4 + 0.42 * count, 3.2)
+    figure = Figure(size + 0.8, size)
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, label="share of the true class", fraction=0.05)
+    for row, column in np.ndindex(matrix.shape):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        text = str(matrix[row, column])
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(
+        range(count), classes, rotation=45, ha="right", rotation_mode="anchor"
+    )
+    axes.set_yticks(range(count), classes)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    return figure

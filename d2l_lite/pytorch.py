@@ -1,0 +1,146 @@
+"""The book's tools for PyTorch: networks, canonical weights, training."""
+
+import random
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from d2l_lite import common, naming, scale, training, weights
+from d2l_lite.backend import Backend, Predict
+from d2l_lite.common import *
+from d2l_lite.models import pytorch as models
+from d2l_lite.models.pytorch import *
+
+__all__ = common.offers(models)
+
+KINDS = {
+    nn.Conv2d: "conv",
+    nn.BatchNorm2d: "norm",
+    nn.Linear: "linear",
+    nn.AvgPool2d: "pool",
+}
+
+
+def device() -> torch.device:
+    """The first accelerator, or the processor."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+scale.accelerator_found(device().type != "cpu")
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and PyTorch's global generators."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def to_tensor(images: np.ndarray) -> torch.Tensor:
+    """N×C×H×W NumPy images as a tensor of the same shape, on the device."""
+    return torch.from_numpy(np.ascontiguousarray(images)).to(device())
+
+
+def to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    """A tensor as a NumPy array; feature maps N×C×H×W."""
+    return tensor.detach().cpu().numpy()
+
+
+def loss_and_gradients(
+    model: nn.Module, images: np.ndarray, labels: np.ndarray
+) -> tuple[float, dict[str, np.ndarray]]:
+    """Mean cross-entropy in training mode, and its gradient by every parameter.
+
+    The model, its running statistics included, stays as it was.
+    """
+    before = get_weights(model)
+    trainable = _backend.trainable(model)
+    model.train()
+    dtype = next(iter(trainable.values())).dtype
+    logits = model(to_tensor(images).to(dtype))
+    loss = F.cross_entropy(logits, to_tensor(labels))
+    gradients = torch.autograd.grad(loss, list(trainable.values()))
+    set_weights(model, before)
+    return loss.item(), dict(zip(trainable, map(to_numpy, gradients)))
+
+
+class Trainer(training.Trainer):
+    """Trains a `torch.nn.Module`; see `d2l_lite.training.Trainer`."""
+
+    def prepare(self, model: nn.Module) -> training.Step:
+        # Channels last: equal values, and the layout of the fastest convolutions.
+        model.to(device(), memory_format=torch.channels_last)
+        optimizer = torch.optim.SGD(
+            model.parameters(),
+            momentum=self.momentum,
+            nesterov=self.nesterov and self.momentum > 0,
+            weight_decay=self.weight_decay,
+        )
+
+        def step(images, labels, learning_rate):
+            model.train()
+            X, y = to_tensor(images), to_tensor(labels)
+            X = X.to(memory_format=torch.channels_last)
+            logits = model(X)
+            loss = F.cross_entropy(logits, y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.param_groups[0]["lr"] = learning_rate
+            optimizer.step()
+            return loss.detach(), (logits.argmax(dim=1) == y).sum()
+
+        return step
+
+    def forward(self, model: nn.Module) -> Predict:
+        return _forward(model)
+
+
+def _forward(model: nn.Module) -> Predict:
+    model.eval()
+    dtype = next(model.parameters()).dtype
+
+    @torch.no_grad()
+    def forward(images):
+        return to_numpy(model(to_tensor(images).to(dtype)))
+
+    return forward
+
+
+def _arrays(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The model's own tensors under their canonical names."""
+    layers = naming.name_layers(model, _children, _kind)
+    return weights.name_arrays(layers, lambda layer, array: getattr(layer, array, None))
+
+
+def _children(module: nn.Module) -> list[nn.Module]:
+    return list(getattr(module, "layers", module).children())
+
+
+def _kind(module: nn.Module) -> naming.Kind:
+    return naming.kind_of(module, KINDS)
+
+
+def _write(array: torch.Tensor, new: np.ndarray) -> None:
+    with torch.no_grad():
+        array.copy_(torch.as_tensor(new))
+
+
+_backend = Backend(
+    network=models.DenseNet,
+    place=lambda model: model.to(device()),
+    arrays=_arrays,
+    shape=lambda array: tuple(array.shape),
+    read=lambda array: to_numpy(array).copy(),
+    write=_write,
+    forward=_forward,
+)
+build = _backend.build
+initialize = _backend.initialize
+get_weights = _backend.get_weights
+set_weights = _backend.set_weights
+count_parameters = _backend.count_parameters
+predict = _backend.predict

@@ -1,0 +1,1 @@
+"""A stratified sample of the real Fashion-MNIST, for quick runs."""

@@ -1,0 +1,157 @@
+"""The book's tools for TensorFlow and Keras: networks, canonical weights, training."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from d2l_lite import common, naming, scale, training, weights
+from d2l_lite.backend import Backend, Predict
+from d2l_lite.common import *
+from d2l_lite.models import tensorflow as models
+from d2l_lite.models.tensorflow import *
+
+__all__ = common.offers(models)
+
+KINDS = {
+    layers.Conv2D: "conv",
+    layers.BatchNormalization: "norm",
+    layers.Dense: "linear",
+    layers.AveragePooling2D: "pool",
+}
+KERAS_NAMES = {
+    "conv": {"weight": "kernel", "bias": "bias"},
+    "linear": {"weight": "kernel", "bias": "bias"},
+    "norm": {
+        "weight": "gamma",
+        "bias": "beta",
+        "running_mean": "moving_mean",
+        "running_var": "moving_variance",
+    },
+}
+
+
+def device() -> str:
+    """The first accelerator, or the processor."""
+    return "GPU:0" if tf.config.list_physical_devices("GPU") else "CPU:0"
+
+
+scale.accelerator_found(device() != "CPU:0")
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and TensorFlow's global generators."""
+    keras.utils.set_random_seed(seed)
+
+
+def to_tensor(images: np.ndarray) -> tf.Tensor:
+    """N×C×H×W NumPy images as an N×H×W×C tensor, Keras' layout."""
+    return tf.convert_to_tensor(images.transpose(0, 2, 3, 1))
+
+
+def to_numpy(tensor: tf.Tensor) -> np.ndarray:
+    """A tensor as a NumPy array; feature maps N×H×W×C become N×C×H×W."""
+    array = tensor.numpy()
+    return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
+
+
+def loss_and_gradients(
+    model: keras.Layer, images: np.ndarray, labels: np.ndarray
+) -> tuple[float, dict[str, np.ndarray]]:
+    """Mean cross-entropy in training mode, and its gradient by every parameter.
+
+    The model, its running statistics included, stays as it was.
+    """
+    before = get_weights(model)
+    trainable = _backend.trainable(model)
+    with tf.GradientTape() as tape:
+        loss = _loss(model(to_tensor(images), training=True), labels)
+    gradients = tape.gradient(loss, [array.value for array in trainable.values()])
+    set_weights(model, before)
+    return float(loss), dict(zip(trainable, map(_canonical, gradients)))
+
+
+class Trainer(training.Trainer):
+    """Trains a `keras.Model`; see `d2l_lite.training.Trainer`."""
+
+    def prepare(self, model: keras.Model) -> training.Step:
+        parameters = [variable.value for variable in model.trainable_variables]
+        velocities = [
+            tf.Variable(tf.zeros_like(p), trainable=False) for p in parameters
+        ]
+
+        # By hand, for keras.optimizers.SGD keeps the learning rate inside the velocity
+        # and decays weights apart from the gradient: other updates than PyTorch's.
+        @tf.function
+        def train(X, y, learning_rate):
+            with tf.GradientTape() as tape:
+                logits = model(X, training=True)
+                loss = _loss(logits, y)
+            gradients = tape.gradient(loss, parameters)
+            for p, v, gradient in zip(parameters, velocities, gradients):
+                gradient += self.weight_decay * p
+                v.assign(self.momentum * v + gradient)
+                move = gradient + self.momentum * v if self.nesterov else v
+                p.assign_sub(learning_rate * move)
+            return loss, tf.math.count_nonzero(tf.argmax(logits, axis=1) == y)
+
+        def step(images, labels, learning_rate):
+            rate = tf.constant(learning_rate, parameters[0].dtype)
+            return train(to_tensor(images), tf.constant(labels), rate)
+
+        return step
+
+    def forward(self, model: keras.Model) -> Predict:
+        return _forward(model)
+
+
+def _forward(model: keras.Layer) -> Predict:
+    return lambda images: to_numpy(model(to_tensor(images), training=False))
+
+
+def _loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    return tf.reduce_mean(losses)
+
+
+def _canonical(array: tf.Tensor | keras.Variable) -> np.ndarray:
+    return weights.from_channels_last(np.array(array))
+
+
+def _arrays(model: keras.Layer) -> dict[str, keras.Variable]:
+    """The model's own variables under their canonical names."""
+    named = naming.name_layers(model, _children, _kind)
+    return weights.name_arrays(named, _find)
+
+
+def _find(layer: keras.Layer, array: str) -> keras.Variable | None:
+    return getattr(layer, KERAS_NAMES[_kind(layer)].get(array, ""), None)
+
+
+def _children(module: keras.Layer) -> list[keras.Layer]:
+    return list(getattr(module, "layers", []))
+
+
+def _kind(module: keras.Layer) -> naming.Kind:
+    return naming.kind_of(module, KINDS)
+
+
+def _write(array: keras.Variable, new: np.ndarray) -> None:
+    array.assign(weights.to_channels_last(new))
+
+
+_backend = Backend(
+    network=models.DenseNet,
+    place=lambda model: None,
+    arrays=_arrays,
+    shape=lambda array: weights.canonical_shape(array.shape),
+    read=_canonical,
+    write=_write,
+    forward=_forward,
+)
+build = _backend.build
+initialize = _backend.initialize
+get_weights = _backend.get_weights
+set_weights = _backend.set_weights
+count_parameters = _backend.count_parameters
+predict = _backend.predict

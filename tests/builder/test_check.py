@@ -1,0 +1,313 @@
+"""Each fault of a book has one exact message; a right book has none."""
+
+from collections.abc import Callable
+
+import nbformat
+import pytest
+from small_book import CHAPTER, FRONT_MATTER, TemporaryBook
+
+from book.__main__ import main
+from book.check import check
+from book.inputs import inputs, library_inputs
+from book.merge import merged_cells
+from book.source import FRAMEWORKS, Book, BookError
+from book.split import split
+
+PICTURE = {
+    "output_type": "display_data",
+    "data": {"image/png": "aGVsbG8=\n", "text/plain": "<Figure>"},
+    "metadata": {},
+}
+FIRST = "chapters/first.md"
+NOTEBOOK = "chapters/jax/first.ipynb"
+
+
+@pytest.fixture
+def right_book(
+    temporary_book: TemporaryBook, pretend_execution: Callable
+) -> TemporaryBook:
+    """A book with one chapter, its notebooks as if executed: nothing is wrong."""
+    book = temporary_book.chapters(first=CHAPTER)
+    split(book)
+    record(book, pretend_execution)
+    return temporary_book
+
+
+def record(book: Book, pretend_execution: Callable, output: dict | None = None) -> None:
+    for framework in FRAMEWORKS:
+        path = book.root / "chapters" / framework / "first.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        digest = inputs(notebook, library_inputs(book, framework))
+        pretend_execution(path, output, inputs=digest)
+
+
+def problems(book: TemporaryBook) -> list[str]:
+    return check(Book(book.root))
+
+
+def test_a_right_book_has_no_problem(
+    right_book: TemporaryBook, capsys: pytest.CaptureFixture
+) -> None:
+    assert main(["check"], right_book.root) == 0
+    assert capsys.readouterr().out == "The book is complete and up to date.\n"
+
+
+def test_all_problems_are_printed_in_order(
+    right_book: TemporaryBook, capsys: pytest.CaptureFixture
+) -> None:
+    right_book.write("chapters/stray.md", FRONT_MATTER + "# Stray\n")
+    right_book.write("book/index.md", "# A book\n\n![](logo.svg)\n")
+    assert main(["check"], right_book.root) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" ")[0] for line in lines] == [
+        "book/index.md:3:",  # no alternative text
+        "book/index.md:3:",  # no such file
+        "chapters/stray.md:1:",
+        "3",
+    ]
+
+
+# Stale files
+
+
+def test_a_stale_notebook(right_book: TemporaryBook) -> None:
+    right_book.edit(FIRST, "Prose.", "Better prose.")
+    expected = f"{NOTEBOOK}:1: differs from {FIRST}; run `python -m book split`"
+    assert expected in problems(right_book)
+    assert len(problems(right_book)) == 4
+
+
+def test_a_missing_notebook(right_book: TemporaryBook) -> None:
+    (right_book.root / NOTEBOOK).unlink()
+    assert problems(right_book) == [
+        f"{NOTEBOOK}:1: is missing or cannot be read; run `python -m book split`"
+    ]
+
+
+def test_a_stale_module(right_book: TemporaryBook) -> None:
+    right_book.edit("d2l_lite/models/jax.py", '"jax"', '"mine"')
+    found = problems(right_book)
+    assert found[1] == (
+        "d2l_lite/models/jax.py:1: differs from the cells tagged `export`; "
+        "run `python -m book split`"
+    )
+
+
+def test_outputs_of_other_inputs(right_book: TemporaryBook) -> None:
+    right_book.write("d2l_lite/jax.py", "x = 1\n")
+    assert problems(right_book) == [
+        f"{NOTEBOOK}:1: was executed with other code or library inputs; "
+        "run `python -m book run`"
+    ]
+
+
+def test_a_notebook_without_chapter(right_book: TemporaryBook) -> None:
+    right_book.write("chapters/mxnet/old.ipynb", "{}")
+    assert problems(right_book) == [
+        "chapters/mxnet/old.ipynb:1: no chapter of _toc.yml makes this notebook; "
+        "delete it"
+    ]
+
+
+def test_a_cell_that_cannot_be_split(right_book: TemporaryBook) -> None:
+    right_book.edit(FIRST, "Prose.", "```{mermaid}\nx\n```\n\n{ref}`x`")
+    mermaid, reference = (line for line in problems(right_book) if FIRST in line)
+    assert mermaid.startswith(f"{FIRST}:8: a notebook cannot show the directive")
+    assert reference == f"{FIRST}:12: no label 'x' in the book; correct it"
+
+
+# Tab groups
+
+LACKING = (
+    "```{code-cell}\n:tags: [pytorch]\n1\n```\n```{code-cell}\n:tags: [jax]\n1\n```\n"
+)
+
+
+def group_problems(book: TemporaryBook, text: str) -> list[str]:
+    book.chapters(first=text)
+    return [line for line in problems(book) if "group of tabs" in line]
+
+
+def test_a_group_that_lacks_frameworks(temporary_book: TemporaryBook) -> None:
+    assert group_problems(temporary_book, "# Title\n\n" + LACKING) == [
+        f"{FIRST}:7: this group of tabs has no cell for TensorFlow, MXNet; write it, "
+        "or say why in a line `% only <frameworks>: <reason>` above the group"
+    ]
+
+
+def test_prose_does_not_stand_in_for_code(temporary_book: TemporaryBook) -> None:
+    text = LACKING + '+++ {"tags": ["tensorflow", "mxnet"]}\nNothing to do here.\n'
+    assert len(group_problems(temporary_book, text)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Words.\n\n% only pytorch, jax: the others compile by themselves\n" + LACKING,
+        LACKING.replace(":tags: [jax]", ":tags: [jax]\n:only: compiles itself"),
+    ],
+)
+def test_a_stated_reason_is_enough(temporary_book: TemporaryBook, text: str) -> None:
+    assert group_problems(temporary_book, text) == []
+
+
+def test_a_reason_without_words_is_none(temporary_book: TemporaryBook) -> None:
+    assert group_problems(temporary_book, "% only pytorch, jax:\n" + LACKING)
+
+
+# Outputs
+
+
+def test_a_cell_that_was_never_executed(temporary_book: TemporaryBook) -> None:
+    split(temporary_book.chapters(first=CHAPTER))
+    # Front matter of 4 lines, 5 of prose, four cells of 6 lines, then the shared cell.
+    line = 4 + 5 + 4 * 6 + 1
+    assert (
+        f"{FIRST}:{line}: cell 5 of {NOTEBOOK} was never executed; "
+        "run `python -m book run`"
+    ) in problems(temporary_book)
+
+
+@pytest.mark.parametrize(
+    ("output", "what"),
+    [
+        (
+            {"output_type": "stream", "name": "stderr", "text": "careful"},
+            "shows stderr; silence its cause and run `python -m book run`",
+        ),
+        (
+            {"output_type": "error", "ename": "E", "evalue": "", "traceback": []},
+            "shows an error; mend the cell and run `python -m book run`",
+        ),
+        (
+            PICTURE,
+            "shows an image without alternative text; give the cell the option "
+            '`mystnb: {image: {alt: "…"}}`',
+        ),
+    ],
+)
+def test_bad_outputs(
+    right_book: TemporaryBook, pretend_execution: Callable, output: dict, what: str
+) -> None:
+    record(Book(right_book.root), pretend_execution, output)
+    assert f"{FIRST}:34: cell 5 of {NOTEBOOK} {what}" in problems(right_book)
+
+
+# References
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("{ref}`nowhere`", "no label 'nowhere' in the book; correct it"),
+        ("{numref}`Fig. %s <nowhere>`", "no label 'nowhere' in the book; correct it"),
+        ("{eq}`nowhere`", "no label 'nowhere' in the book; correct it"),
+        ("{eq}`first`", "'first' is no equation; use {ref}"),
+        (
+            "{doc}`nowhere`",
+            "no document 'nowhere' (chapters/nowhere.md); correct the reference",
+        ),
+        (
+            "{cite}`huang2017,nobody`",
+            "'nobody' is not in book/references.bib; add it there",
+        ),
+        (
+            "{term}`width`",
+            "no glossary has the term 'width'; add it in book/notation.md",
+        ),
+        (
+            "[it](nowhere.md)",
+            "the file nowhere.md does not exist (chapters/nowhere.md); correct the "
+            "path",
+        ),
+        (
+            "[it](#nowhere)",
+            "no label or heading 'nowhere' in this document; correct the link",
+        ),
+        (
+            "![](https://example.org/a.png)",
+            "the image https://example.org/a.png has no alternative text; write "
+            "![text](https://example.org/a.png)",
+        ),
+        (
+            "```{figure} https://example.org/a.png\nCaption\n```",
+            "{figure} has no alternative text; add `:alt: …`",
+        ),
+        (
+            "```{figure} a.png\n:alt: A\n```",
+            "the file a.png does not exist (chapters/a.png); correct the path",
+        ),
+        (
+            "```{solution} nowhere\nTen\n```",
+            "no exercise has the label 'nowhere'; correct the label",
+        ),
+    ],
+)
+def test_broken_references_and_images(
+    right_book: TemporaryBook, text: str, what: str
+) -> None:
+    right_book.edit(FIRST, "Prose.", f"Prose.\n\n{text}")
+    found = [line for line in problems(right_book) if line.startswith(f"{FIRST}:10:")]
+    assert found == [f"{FIRST}:10: {what}"]
+
+
+def test_right_references_and_code_are_left_alone(right_book: TemporaryBook) -> None:
+    right_book.edit(
+        FIRST,
+        "Prose.",
+        "{ref}`first`, {cite:t}`huang2017`, [it](first.md), [top](#first), {eq}`e`,\n"
+        "[site](https://example.org), `` {ref}`x` ``, $f([a](b))$\n\n"
+        "$$\ny\n$$ (e)\n\n```python\n{ref}`nowhere` ![](x)\n```",
+    )
+    found = [line for line in problems(right_book) if line.startswith(FIRST)]
+    assert found == []
+
+
+def test_a_reference_in_a_note_has_its_own_line(right_book: TemporaryBook) -> None:
+    right_book.edit(FIRST, "Prose.", "```{note}\nOne\n\nand {ref}`x`\n```")
+    expected = f"{FIRST}:11: no label 'x' in the book; correct it"
+    assert expected in problems(right_book)
+
+
+# Merging
+
+
+def test_a_page_has_the_cells_of_the_source_with_outputs(
+    right_book: TemporaryBook,
+) -> None:
+    book = Book(right_book.root)
+    (chapter,) = book.chapters
+    merged = merged_cells(book, chapter)
+    assert [cell.id for cell in merged] == [cell.id for cell in chapter.cells]
+    assert merged[0].source.startswith("(first)=")
+    assert all(cell.outputs[0].text == "2\n" for cell in merged[1:])
+    assert "outputs" not in chapter.cells[0]
+    assert chapter.cells[-1].outputs == []
+
+
+def test_shared_outputs_that_differ(
+    right_book: TemporaryBook, pretend_execution: Callable
+) -> None:
+    output = {"output_type": "stream", "name": "stdout", "text": "3\n"}
+    pretend_execution(right_book.root / NOTEBOOK, output)
+    book = Book(right_book.root)
+    with pytest.raises(BookError, match="differs: JAX shows '3', PyTorch '2'; give it"):
+        merged_cells(book, book.chapters[0])
+    (problem,) = problems(right_book)
+    assert problem.startswith(f"{FIRST}:34: the output of this shared cell differs")
+
+
+def test_an_outdated_notebook_does_not_stop_the_page(
+    right_book: TemporaryBook, pretend_execution: Callable
+) -> None:
+    output = {"output_type": "stream", "name": "stdout", "text": "3\n"}
+    pretend_execution(right_book.root / NOTEBOOK, output, inputs="other")
+    book = Book(right_book.root)
+    assert merged_cells(book, book.chapters[0])[-1].outputs[0].text == "2\n"
+
+
+def test_an_unexecuted_book_has_pages_without_outputs(
+    temporary_book: TemporaryBook,
+) -> None:
+    book = temporary_book.chapters(first=CHAPTER)
+    assert all(not cell.get("outputs") for cell in merged_cells(book, book.chapters[0]))

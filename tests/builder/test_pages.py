@@ -1,0 +1,132 @@
+"""From merged cells to the pages that Sphinx reads, and to a site."""
+
+import nbformat
+import pytest
+from docutils import nodes
+from docutils.utils import new_document
+
+from book.pages import page_notebook, write_pages
+from book.site import build_site
+from book.source import FRAMEWORKS, Book, BookError, tags
+from book.sphinx_ext import FrameworkTabs, definition
+from book.split import split
+
+GROUP = "".join(
+    f"```{{code-cell}} ipython3\n:tags: [{name}]\n\nx = 1\n```\n\n"
+    for name in FRAMEWORKS
+)
+SETTINGS = (Book().root / "_config.yml").read_text(encoding="utf-8")
+
+
+def page(book: Book) -> list[nbformat.NotebookNode]:
+    return page_notebook(book, book.chapters[0]).cells
+
+
+def test_tree_is_complete(temporary_book):
+    book = temporary_book.chapters(first=f"# First\n\n{GROUP}")
+    folder = write_pages(book)
+    for name in (
+        "book/index.md",
+        "book/references.bib",
+        "chapters/first.ipynb",
+        "_static/book.css",
+        "_vendor/mathjax/LICENSE",
+        "_vendor/mathjax/tex-chtml.js",
+        "_vendor/mathjax/output/chtml/fonts/woff-v2/MathJax_Main-Regular.woff",
+    ):
+        assert (folder / name).is_file(), name
+    nbformat.validate(nbformat.read(folder / "chapters/first.ipynb", as_version=4))
+
+
+def test_only_what_changed_is_written(temporary_book):
+    first, second = "# First\n", "# Second\n"
+    folder = write_pages(temporary_book.chapters(first=first, second=second))
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+    book = temporary_book.edit("chapters/second.md", "# Second", "# Other")
+    write_pages(book)
+    after = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+    changed = {path.name for path in after if after[path] != before[path]}
+    assert {name for name in changed if "." in name} == {"second.ipynb"}
+
+
+def test_what_is_gone_is_removed(temporary_book):
+    folder = write_pages(temporary_book.chapters(first="# First\n"))
+    stray = folder / "old/page.md"
+    stray.parent.mkdir()
+    stray.write_text("# Old\n")
+    write_pages(temporary_book.chapters(second="# Second\n"))
+    assert not (folder / "chapters/first.ipynb").exists()
+    assert not stray.parent.exists()
+
+
+def test_tagged_prose_goes_to_its_tab(temporary_book):
+    prose = '+++ {"tags": ["jax"]}\n\nOnly here.\n\n'
+    cells = page(temporary_book.chapters(first=f"# First\n\n{prose}{GROUP}"))
+    fence = ":" * 12
+    assert cells[1].source == f"{fence}{{container}} tag-jax\nOnly here.\n{fence}"
+
+
+def test_heading_in_tagged_prose_is_refused(temporary_book):
+    prose = '+++ {"tags": ["jax"]}\n\n## Only here\n\n'
+    book = temporary_book.chapters(first=f"# First\n\n{prose}{GROUP}")
+    with pytest.raises(BookError, match=r"chapters/first\.md: a heading .* for JAX"):
+        page(book)
+
+
+def test_missing_tab_says_why(temporary_book):
+    text = "# First\n\n% only jax: the others have no such thing.\n\n"
+    text += "```{code-cell} ipython3\n:tags: [jax]\n\nx = 1\n```\n"
+    notes = [cell.source for cell in page(temporary_book.chapters(first=text))[2:]]
+    assert [note.split("\n")[1] for note in notes] == [
+        f"There is no {title} version of this step: the others have no such thing."
+        for title in ("PyTorch", "TensorFlow", "MXNet")
+    ]
+
+
+def test_cell_of_two_frameworks_is_in_both_tabs(temporary_book):
+    text = "# First\n\n" + "".join(
+        f"```{{code-cell}} ipython3\n:tags: [{pair}]\n\nx = 1\n```\n\n"
+        for pair in ("pytorch, mxnet, plot", "tensorflow, jax")
+    )
+    cells = page(temporary_book.chapters(first=text))[1:]
+    assert [set(tags(cell)) for cell in cells] == [
+        {"pytorch", "plot"},
+        {"mxnet", "plot"},
+        {"tensorflow"},
+        {"jax"},
+    ]
+    assert len({cell.id for cell in cells}) == 4
+
+
+def test_runs_of_tagged_cells_become_tab_sets():
+    document = new_document("page")
+    for name in ("tag_jax", "tag_pytorch", "tag-jax", "", "tag_mxnet"):
+        document += nodes.container("", nodes.Text(name), classes=["cell", name])
+    FrameworkTabs(document).apply()
+    first, shared, second = document.children
+    assert [item[0].astext() for item in first] == ["PyTorch", "JAX"]
+    assert [len(item[1]) for item in first] == [1, 2]
+    assert {item[0]["sync_group"] for item in first} == {"framework"}
+    assert shared.astext() == ""
+    assert [item[0]["sync_id"] for item in second] == ["mxnet"]
+
+
+def test_definition_is_the_source_as_written():
+    source = "import x\n\nclass A:  # one\n    y = 1\n\ndef f():\n    pass\n"
+    assert definition(source, "A") == "class A:  # one\n    y = 1"
+    assert definition(source, "B") is None
+
+
+def test_site_is_refused_until_the_last_warning_is_gone(temporary_book):
+    temporary_book.write("_config.yml", SETTINGS)
+    temporary_book.chapters(first=f"# First\n\n![A plot](no.png)\n\n{GROUP}")
+    book = temporary_book.edit("_toc.yml", "root:", "format: jb-book\nroot:")
+    split(book)
+    for _ in range(2):
+        with pytest.raises(BookError, match=r"no\.png"):
+            build_site(book)
+    site = build_site(temporary_book.edit("chapters/first.md", "![A plot](no.png)", ""))
+    html = (site / "chapters/first.html").read_text(encoding="utf-8")
+    assert html.count("data-sync-group") == 4
+    assert (site / "notebooks/jax/first.ipynb").is_file()
+    assert (site / "_static/mathjax/LICENSE").is_file()

@@ -1,0 +1,228 @@
+"""Notebooks are executed when they must be, and a fault leaves them as they were."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from small_book import CHAPTER, TemporaryBook
+
+from book import run as runner
+from book.__main__ import main
+from book.files import write_if_changed
+from book.inputs import ENVIRONMENT, library_inputs
+from book.source import Book, BookError
+from book.split import serialise, split
+
+# Each execution leaves a line in a file beside the notebook.
+COUNTED = """\
+# Counted
+
+```{code-cell} ipython3
+with open("executions.txt", "a") as file:
+    file.write("x")
+print("one")
+print("two", flush=True)
+```
+"""
+
+
+@pytest.fixture(autouse=True)
+def every_framework_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "installed", lambda framework: True)
+
+
+def executions(root: Path) -> int:
+    path = root / "chapters/jax/executions.txt"
+    return len(path.read_text()) if path.exists() else 0
+
+
+def execute(book: Book, **options: object) -> bytes:
+    split(book, frameworks=["jax"])
+    runner.run(book, frameworks=["jax"], **options)
+    return (book.root / "chapters/jax/first.ipynb").read_bytes()
+
+
+def test_only_what_changed_is_executed_and_always_alike(
+    temporary_book: TemporaryBook, capsys: pytest.CaptureFixture
+) -> None:
+    root = temporary_book.root
+    temporary_book.write("d2l_lite/data.py", '"""Data."""\nSIZE = 1\n')
+    first = execute(temporary_book.chapters(first=COUNTED))
+    assert executions(root) == 1
+    (stream,) = nbformat.reads(first.decode(), as_version=4).cells[-1].outputs
+    assert stream.text == "one\ntwo\n"
+
+    execute(Book(root))
+    execute(temporary_book.edit("chapters/first.md", "# Counted", "# Numbered"))
+    execute(temporary_book.edit("d2l_lite/data.py", '"""Data."""', "# A comment."))
+    assert executions(root) == 1
+    assert "0 notebooks executed, 1 unchanged." in capsys.readouterr().out
+
+    temporary_book.edit("chapters/first.md", "# Numbered", "# Counted")
+    assert execute(Book(root), force=True) == first
+    assert executions(root) == 2
+
+    execute(temporary_book.edit("d2l_lite/data.py", "SIZE = 1", "SIZE = 2"))
+    assert executions(root) == 3
+
+
+def test_a_kernel_has_the_settings_of_the_book(
+    temporary_book: TemporaryBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.setenv("D2L_LITE_SCALE", "full")
+    code = (
+        "import os, sys\n"
+        f"print([os.environ[name] for name in {sorted(ENVIRONMENT)}])\n"
+        'print(os.environ["MPLBACKEND"])\n'
+        "print(os.path.basename(os.getcwd()))\n"
+        f"print({str(temporary_book.root)!r} in sys.path)"
+    )
+    book = temporary_book.chapters(first=f"```{{code-cell}}\n{code}\n```\n")
+    execute(book)
+    notebook = nbformat.read(book.root / "chapters/jax/first.ipynb", as_version=4)
+    values, backend, folder, on_path = (
+        notebook.cells[-1].outputs[0].text.strip().splitlines()
+    )
+    assert values == str([ENVIRONMENT[name] for name in sorted(ENVIRONMENT)])
+    assert "inline" in backend
+    assert (folder, on_path) == ("jax", "True")
+
+
+def test_a_fault_keeps_the_old_notebook_and_the_others_results(
+    temporary_book: TemporaryBook,
+    pretend_execution: Callable,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    text = "# Bad\n\n```{code-cell}\n:tags: [jax]\n\nfirst = 1\n1 / 0\n```\n"
+    temporary_book.chapters(first=COUNTED, second=text)
+    arguments = ["--framework", "jax"]
+    main(["split", *arguments], temporary_book.root)
+    old = temporary_book.root / "chapters/jax/second.ipynb"
+    pretend_execution(old)
+    before = old.read_bytes()
+
+    assert main(["run", *arguments, "--jobs", "1"], temporary_book.root) == 1
+    message = capsys.readouterr().err
+    # Banner, installation and title come before the cell.
+    assert "chapters/second.md:7: cell 4 of second in JAX fails" in message
+    assert "first = 1\n1 / 0\n" in message
+    assert "ZeroDivisionError: division by zero" in message
+    assert "\x1b" not in message
+    assert old.read_bytes() == before
+    assert executions(temporary_book.root) == 1
+    assert main(["run", *arguments, "--chapter", "first"], temporary_book.root) == 0
+    assert executions(temporary_book.root) == 1
+
+
+def test_the_notebooks_of_installed_frameworks_are_listed(
+    temporary_book: TemporaryBook,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.setattr(runner, "installed", lambda framework: framework != "mxnet")
+    temporary_book.chapters(first=CHAPTER)
+    assert main(["notebooks"], temporary_book.root) == 0
+    assert capsys.readouterr().out.split() == [
+        "chapters/pytorch/first.ipynb",
+        "chapters/tensorflow/first.ipynb",
+        "chapters/jax/first.ipynb",
+    ]
+
+
+def test_output_on_stderr_is_a_fault(temporary_book: TemporaryBook) -> None:
+    code = 'import sys\nprint("careful", file=sys.stderr)'
+    book = temporary_book.chapters(first=f"```{{code-cell}}\n{code}\n```\n")
+    message = r"first.md:5: cell 3 of first in JAX writes to stderr.*\ncareful"
+    with pytest.raises(BookError, match=message):
+        execute(book)
+    notebook = nbformat.read(book.root / "chapters/jax/first.ipynb", as_version=4)
+    assert notebook.cells[-1].execution_count is None
+
+
+def test_a_missing_framework_is_skipped_with_a_line(
+    temporary_book: TemporaryBook,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.setattr(runner, "installed", lambda framework: False)
+    book = temporary_book.chapters(first=CHAPTER)
+    before = execute(book)
+    output = capsys.readouterr().out
+    assert "JAX is not installed: its notebooks stay as is.\n" in output
+    assert serialise(nbformat.reads(before.decode(), as_version=4)).encode() == before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "counts"),
+    [
+        ("d2l_lite/data.py", "'Doc'", "'Other'", False),
+        ("d2l_lite/data.py", "# one", "# two", False),
+        ("d2l_lite/data.py", "return 1", "return 2", True),
+        ("d2l_lite/jax.py", "1", "2", True),
+        ("d2l_lite/pytorch.py", "1", "2", False),
+        ("d2l_lite/models/jax.py", "1", "2", True),
+        ("d2l_lite/sample/images.bin", "1", "2", True),
+        ("requirements.txt", "1.26.4", "1.26.5", True),
+        ("requirements.txt", "# why", "# because", False),
+    ],
+)
+def test_what_counts_as_an_input(
+    temporary_book: TemporaryBook, file: str, old: str, new: str, counts: bool
+) -> None:
+    module = "def f():\n    'Doc'\n\n    return 1  # one\n"
+    temporary_book.write("d2l_lite/data.py", module)
+    for name in ("jax.py", "pytorch.py", "models/jax.py", "sample/images.bin"):
+        temporary_book.write(f"d2l_lite/{name}", "x = 1\n")
+    temporary_book.write("requirements.txt", "numpy==1.26.4  # why\n")
+    before = library_inputs(Book(temporary_book.root), "jax")
+    after = library_inputs(temporary_book.edit(file, old, new), "jax")
+    assert (after != before) == counts
+
+
+@pytest.mark.parametrize(
+    ("arguments", "valid"),
+    [(["--chapter", "x"], "first"), (["--framework", "caffe"], "tensorflow")],
+)
+def test_unknown_names_are_answered_with_the_valid_ones(
+    temporary_book: TemporaryBook,
+    capsys: pytest.CaptureFixture,
+    arguments: list[str],
+    valid: str,
+) -> None:
+    temporary_book.chapters(first=CHAPTER)
+    with pytest.raises(SystemExit) as exit:
+        main(["run", *arguments], temporary_book.root)
+    assert exit.value.code == 2
+    assert valid in capsys.readouterr().err
+
+
+def test_the_builder_imports_no_framework() -> None:
+    code = (
+        "import sys, book.__main__, book.check, book.run, book.split, book.merge\n"
+        "print(sorted({'torch', 'tensorflow', 'keras', 'jax', 'mxnet', 'd2l_lite'}"
+        " & set(sys.modules)))"
+    )
+    root = Path(runner.__file__).parents[1]
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=root
+    )
+    assert result.stdout == "[]\n"
+
+
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "notebook.ipynb"
+    write_if_changed(path, "old")
+
+    def full(*arguments: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_if_changed(path, "new")
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]

@@ -1,0 +1,272 @@
+"""One source becomes four notebooks and four modules."""
+
+import ast
+import json
+from collections.abc import Callable
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from small_book import CHAPTER, TemporaryBook
+
+from book.labels import read_labels
+from book.markdown import PlainMarkdown
+from book.source import FRAMEWORKS, Book, BookError
+from book.split import models_text, split
+
+
+def read(book: Book, framework: str, name: str = "first") -> NotebookNode:
+    return nbformat.read(
+        book.root / "chapters" / framework / f"{name}.ipynb", as_version=4
+    )
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_notebook_has_its_own_and_the_shared_cells(
+    temporary_book: TemporaryBook, framework: str
+) -> None:
+    book = temporary_book.chapters(first=CHAPTER)
+    split(book)
+    notebook = read(book, framework)
+    nbformat.validate(notebook)
+    banner, installation, prose, own, shared = notebook.cells
+    assert banner.source.startswith("<!-- Generated from chapters/first.md")
+    page = f"https://example.org/site/chapters/first.html?framework={framework}"
+    assert page in banner.source
+    extra = "" if framework == "mxnet" else f"[{framework}]"
+    assert (
+        f'"d2l-lite{extra} @ git+https://example.org/repository@main"'
+        in installation.source
+    )
+    assert ("mxnet==1.9.1" in installation.source) == (framework == "mxnet")
+    assert prose.source == "# First\n\nProse."
+    assert own.source == f'name = "{framework}"'
+    assert shared.source == "print(1 + 1)"
+
+
+def test_a_second_split_changes_no_file(temporary_book: TemporaryBook) -> None:
+    split(temporary_book.chapters(first=CHAPTER))
+    files = [path for path in temporary_book.root.rglob("*") if path.is_file()]
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+    split(Book(temporary_book.root))
+    after = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+    assert after == before
+    assert files == [path for path in temporary_book.root.rglob("*") if path.is_file()]
+
+
+def test_only_the_selected_notebooks_are_written(
+    temporary_book: TemporaryBook,
+) -> None:
+    book = temporary_book.chapters(first=CHAPTER, second=CHAPTER)
+    split(book, [book.chapter("second")], ["jax"])
+    notebooks = temporary_book.root.glob("chapters/*/*.ipynb")
+    assert [book.relative(path) for path in notebooks] == ["chapters/jax/second.ipynb"]
+
+
+def test_a_prose_edit_keeps_outputs_and_a_code_edit_drops_its_own(
+    temporary_book: TemporaryBook, pretend_execution: Callable
+) -> None:
+    book = temporary_book.chapters(first=CHAPTER)
+    split(book)
+    path = book.root / "chapters/jax/first.ipynb"
+    pretend_execution(path, inputs="recorded")
+
+    split(temporary_book.edit("chapters/first.md", "Prose.", "Better prose."))
+    notebook = read(book, "jax")
+    assert notebook.cells[2].source == "# First\n\nBetter prose."
+    assert [cell.execution_count for cell in notebook.cells[3:]] == [2, 3]
+    assert notebook.metadata.book.inputs == "recorded"
+
+    split(temporary_book.edit("chapters/first.md", "1 + 1", "2 + 2"))
+    own, shared = read(book, "jax").cells[3:]
+    assert own.outputs and own.execution_count == 2
+    assert shared.outputs == [] and shared.execution_count is None
+
+
+def test_only_useful_metadata_stays(temporary_book: TemporaryBook) -> None:
+    text = (
+        "```{code-cell} ipython3\n---\ntags: [nbval-skip]\nonly: a reason\n"
+        "mystnb: {image: {alt: A line}}\n---\n1\n```\n"
+    )
+    book = temporary_book.chapters(first=text)
+    split(book)
+    metadata = read(book, "jax").cells[-1].metadata
+    assert metadata == {"tags": ["nbval-skip"], "mystnb": {"image": {"alt": "A line"}}}
+
+
+def test_an_unreadable_notebook_is_written_anew(temporary_book: TemporaryBook) -> None:
+    book = temporary_book.chapters(first=CHAPTER)
+    temporary_book.write("chapters/jax/first.ipynb", "<<<<<<< a conflict")
+    split(book)
+    assert len(json.loads((book.root / "chapters/jax/first.ipynb").read_text())) == 4
+
+
+# MyST → plain Markdown. Second chapter: what the first one may refer to.
+
+SECOND = """\
+(second-label)=
+# Second
+
+$$
+y = x
+$$ (there)
+"""
+
+TRANSLATIONS = {
+    "labels, comments and breaks go": ("(here)=\n## Title\n% a comment", "## Title"),
+    "section of another chapter": (
+        "See {ref}`second-label`.",
+        "See [Second](https://example.org/site/chapters/second.html#second-label).",
+    ),
+    "reference with its own text": (
+        "{ref}`this one <second-label>`",
+        "[this one](https://example.org/site/chapters/second.html#second-label)",
+    ),
+    "document": (
+        "{doc}`second` and [it](second.md)",
+        "[Second](https://example.org/site/chapters/second.html) and "
+        "[it](https://example.org/site/chapters/second.html)",
+    ),
+    "citations": (
+        "A net {cite}`huang2017,he2016`; {cite:t}`huang2017` says",
+        "A net ([Huang et al., 2017](https://example.org/site/book/references.html); "
+        "[He and Sun, 2016](https://example.org/site/book/references.html)); "
+        "[Huang et al. (2017)](https://example.org/site/book/references.html) says",
+    ),
+    "labelled formula": (
+        "$$\ny = [x](t)\n$$ (a)\n\nBy {eq}`a` and {eq}`there`.",
+        "$$\ny = [x](t) \\tag{1}\n$$\n\nBy (1) and "
+        "[(1) of Second](https://example.org/site/chapters/second.html#equation-there).",
+    ),
+    "math directive": (
+        "```{math}\n:label: a\ny = x\n```\n{eq}`a`",
+        "$$\ny = x \\tag{1}\n$$\n\n(1)",
+    ),
+    "formula on one line": ("$$ y = x $$", "$$\ny = x\n$$"),
+    "inline formula stays": ("$H([x_0](t))$ and {math}`x`", "$H([x_0](t))$ and $x$"),
+    "figure": (
+        "```{figure} images/a.svg\n:alt: A block\n:name: a\nThe *block*.\n```\n"
+        "{numref}`a`, {numref}`Fig. %s <a>`",
+        "![A block](https://example.org/repository/raw/main/chapters/images/a.svg)\n\n"
+        "**Figure 1.** The *block*.\n\nFigure 1, Fig. 1",
+    ),
+    "image": (
+        "![A](images/a.svg)",
+        "![A](https://example.org/repository/raw/main/chapters/images/a.svg)",
+    ),
+    "note": ("```{note}\nMind.\n\nThis.\n```", "> **Note**\n>\n> Mind.\n>\n> This."),
+    "colon fence with a title": (
+        ":::{admonition} The `x`\nMind.\n:::",
+        "> **The `x`**\n>\n> Mind.",
+    ),
+    "margin": ("```{margin}\nAside.\n```", "> Aside."),
+    "nested fences": (
+        "````{tip}\nRun\n```python\n# {ref}`x`\n```\n````",
+        "> **Tip**\n>\n> Run\n> ```python\n> # {ref}`x`\n> ```",
+    ),
+    "exercise and its solution": (
+        "```{exercise} Count\n:label: count\nHow many?\n```\n"
+        "````{solution} count\nTen, by {ref}`count`.\n````",
+        "**Exercise 1** (Count)\n\nHow many?\n\n<details>\n"
+        "<summary>Solution to Exercise 1</summary>\n\nTen, by Exercise 1.\n\n"
+        "</details>",
+    ),
+    "dropdown": (
+        "```{dropdown} More\nText\n```",
+        "<details>\n<summary>More</summary>\n\nText\n\n</details>",
+    ),
+    "list-table": (
+        "```{list-table} Sizes\n:header-rows: 1\n* - Stage\n  - Size\n"
+        "* - one\n  - {math}`8`\n```",
+        "**Table 1.** Sizes\n\n| Stage | Size |\n| --- | --- |\n| one | $8$ |",
+    ),
+    "table": (
+        "```{table} Sizes\n| a |\n| - |\n| 1 |\n```",
+        "**Table 1.** Sizes\n\n| a |\n| - |\n| 1 |",
+    ),
+    "code is left alone": (
+        "```python\n(a)=\n% b {ref}`second-label`\n```\n`` {ref}`a` ``",
+        "```python\n(a)=\n% b {ref}`second-label`\n```\n`` {ref}`a` ``",
+    ),
+    "code directive": ("```{code-block} sh\nmake\n```", "```sh\nmake\n```"),
+    "directive in a list": (
+        "- one\n\n  ```{note}\n  Mind.\n  ```",
+        "- one\n\n  > **Note**\n  >\n  > Mind.",
+    ),
+    "unknown role": (
+        "{term}`growth rate` and {sub}`2`",
+        "growth rate and <sub>2</sub>",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TRANSLATIONS)
+def test_myst_becomes_plain_markdown(temporary_book: TemporaryBook, case: str) -> None:
+    source, expected = TRANSLATIONS[case]
+    book = temporary_book.chapters(first=source + "\n", second=SECOND)
+    first = book.chapter("first")
+    plain = PlainMarkdown(book, read_labels(book), first)
+    (cell,) = first.cells
+    assert plain.translate(cell.source, first.line(cell)) == expected
+
+
+def test_a_directive_without_plain_form_is_named(
+    temporary_book: TemporaryBook,
+) -> None:
+    book = temporary_book.chapters(first="# Title\n\n```{mermaid}\na\n```\n")
+    # Four lines of front matter, the title, an empty line: the directive is on line 7.
+    message = r"chapters/first.md:7: a notebook cannot show the directive \{mermaid\}"
+    with pytest.raises(BookError, match=message):
+        split(book)
+
+
+# Models
+
+
+def export(code: str, tags: str = "jax, export") -> str:
+    return f"```{{code-cell}}\n:tags: [{tags}]\n{code}\n```\n"
+
+
+def test_exports_are_collected_in_order(temporary_book: TemporaryBook) -> None:
+    book = temporary_book.chapters(
+        second=export("import math\nfrom os import path\n\ndef block():\n    pass"),
+        first=export("import math\n\nclass Net:\n    size = math.pi")
+        + export("_hidden = 1", "export")
+        + export("skipped = 1", "jax"),
+    )
+    text = models_text(book, "jax")
+    header, docstring, *_ = text.splitlines()
+    assert header == (
+        '# Generated by "python -m book split" from the cells tagged "export" in '
+        "chapters/*.md. Do not edit."
+    )
+    assert docstring == '"""The book\'s networks in JAX."""'
+    assert text.count("import math\n") == 1
+    assert '__all__ = ["Net", "block"]' in text
+    marks = ["# From chapters/second.md", "def block", "# From chapters/first.md"]
+    marks += ["class Net", "_hidden"]
+    places = [text.index(mark) for mark in marks]
+    assert places == sorted(places)
+    assert "skipped" not in text
+    ast.parse(text)
+
+
+def test_a_shared_export_goes_into_every_module(temporary_book: TemporaryBook) -> None:
+    book = temporary_book.chapters(first=export("size = 1", "export"))
+    split(book)
+    for framework in FRAMEWORKS:
+        assert "size = 1" in book.models_path(framework).read_text()
+    assert (book.root / "d2l_lite/models/__init__.py").exists()
+
+
+def test_a_framework_without_exports_has_header_and_docstring(
+    temporary_book: TemporaryBook,
+) -> None:
+    book = temporary_book.chapters(first=export("size = 1"))
+    assert len(models_text(book, "mxnet").splitlines()) == 2
+
+
+def test_an_export_cell_is_plain_python(temporary_book: TemporaryBook) -> None:
+    book = temporary_book.chapters(first=export("%time x"))
+    with pytest.raises(BookError, match=r"chapters/first.md:5: an export cell must"):
+        models_text(book, "jax")

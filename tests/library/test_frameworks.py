@@ -1,0 +1,166 @@
+"""Each framework module keeps the contract that all four share."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from frameworks import FRAMEWORKS, PACKAGES, d2l
+
+from d2l_lite.weights import WeightsError
+
+# Stem: convolution 7·7·1·64 + 64, norm 2·64. A block of four layers that reads c
+# channels: 290·(4c + 6·32) + 4·32 (the formula of chapters/dense_blocks.md). A
+# transition c → c/2: norm 2c, convolution c·c/2 + c/2. Head: norm 2·248, 248·10 + 10.
+BLOCKS = [290 * (4 * channels + 192) + 128 for channels in (64, 96, 112, 120)]
+TRANSITIONS = [2 * c + c * (c // 2) + c // 2 for c in (192, 224, 240)]
+PLAIN = 3200 + 128 + sum(BLOCKS) + sum(TRANSITIONS) + 496 + 2490
+
+
+def test_hand_arithmetic_is_the_published_count():
+    assert PLAIN == 758_226
+
+
+def test_plain_network_has_758226_parameters(framework):
+    assert framework.count_parameters(framework.build("densenet")) == PLAIN
+
+
+def test_same_public_names():
+    names = {name: set(d2l(name).__all__) for name in FRAMEWORKS}
+    assert all(names[name] == names["pytorch"] for name in FRAMEWORKS)
+    for name in FRAMEWORKS:
+        assert all(hasattr(d2l(name), public) for public in names[name])
+
+
+def test_channels_are_counted_through(framework):
+    weights = framework.get_weights(framework.build("densenet"))
+    transitions = [
+        array.shape[:2]
+        for name, array in weights.items()
+        if "transition" in name and array.ndim == 4
+    ]
+    assert transitions == [(96, 192), (112, 224), (120, 240)]
+
+
+def test_names_are_those_of_torchvision(framework):
+    names = list(framework.get_weights(framework.build("densenet")))
+    assert names[:7] == [
+        "features.conv0.weight",
+        "features.conv0.bias",
+        "features.norm0.weight",
+        "features.norm0.bias",
+        "features.norm0.running_mean",
+        "features.norm0.running_var",
+        "features.denseblock1.denselayer1.norm1.weight",
+    ]
+    assert "features.transition3.conv.bias" in names
+    assert names[-3:] == [
+        "features.norm5.running_var",
+        "classifier.weight",
+        "classifier.bias",
+    ]
+
+
+def test_parts_have_the_ends_of_those_names(framework):
+    def names(part):
+        weights = framework.get_weights(framework.initialize(part))
+        return {name.rpartition(".")[0] for name in weights}
+
+    assert names(framework.conv_block(3, 4)) == {"norm1", "conv1"}
+    assert names(framework.transition_block(4, 2)) == {"norm", "conv"}
+    layers = {f"denselayer{i}.{part}" for i in (1, 2) for part in ("norm1", "conv1")}
+    assert names(framework.DenseBlock(2, 3, 4)) == layers
+
+
+def test_weights_go_out_and_in_unchanged(framework):
+    net = framework.build("densenet", in_channels=3, num_classes=5, seed=1)
+    other = framework.get_weights(framework.build("densenet", 3, 5, seed=2))
+    framework.set_weights(net, other)
+    for name, array in framework.get_weights(net).items():
+        np.testing.assert_array_equal(array, other[name], err_msg=name)
+
+
+def test_wrong_weights_are_all_listed_and_none_is_set(framework):
+    block = framework.initialize(framework.conv_block(3, 4), seed=1)
+    before = framework.get_weights(block)
+    wrong = {name: array + 1 for name, array in before.items()}
+    del wrong["norm1.bias"]
+    wrong["conv1.weight"] = np.zeros((4, 2, 3, 3), np.float32)
+    wrong["conv9.weight"] = np.zeros(7, np.float32)
+    with pytest.raises(WeightsError) as error:
+        framework.set_weights(block, wrong)
+    assert str(error.value).splitlines()[1:] == [
+        "  norm1.bias: missing, expected (3,)",
+        "  conv1.weight: expected (4, 3, 3, 3), found (4, 2, 3, 3)",
+        "  conv9.weight: not in this network, found (7,)",
+    ]
+    for name, array in framework.get_weights(block).items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+def test_first_weights_follow_the_rule(framework):
+    weights = framework.get_weights(framework.build("densenet", seed=3))
+    kernel = weights["features.denseblock4.denselayer4.conv1.weight"]
+    # From n = 32·216·9 = 62,208 draws a variance has an error of about √(2/n) = 0.6 %.
+    assert kernel.var() == pytest.approx(2 / (216 * 9), rel=0.03)
+    assert abs(kernel.mean()) < 4 * np.sqrt(2 / (216 * 9) / kernel.size)
+    assert not weights["classifier.bias"].any()
+    assert (weights["features.norm5.weight"] == 1).all()
+    assert (weights["features.norm5.running_var"] == 1).all()
+    assert not weights["features.norm5.running_mean"].any()
+
+
+def test_build_again_gives_the_same_network_and_another_seed_another(framework):
+    first, again, other = (
+        framework.get_weights(framework.build("densenet", seed=seed))
+        for seed in (4, 4, 5)
+    )
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert not np.array_equal(first["classifier.weight"], other["classifier.weight"])
+
+
+def test_unknown_network_names_the_nearest(framework):
+    with pytest.raises(
+        ValueError, match=r"build\('densnet'\).*nearest names: densenet"
+    ):
+        framework.build("densnet")
+
+
+@pytest.mark.parametrize("argument", ["in_channels", "num_classes"])
+def test_sizes_below_one(framework, argument):
+    with pytest.raises(ValueError, match=rf"build\({argument}=0\): must be at least 1"):
+        framework.build("densenet", **{argument: 0})
+
+
+def test_images_go_in_and_out_as_channels_first(framework):
+    images = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
+    np.testing.assert_array_equal(
+        framework.to_numpy(framework.to_tensor(images)), images
+    )
+
+
+def test_predict_takes_any_number_and_leaves_the_model_alone(framework):
+    block = framework.initialize(framework.conv_block(1, 2), seed=0)
+    before = framework.get_weights(block)
+    images = np.random.default_rng(0).standard_normal((257, 1, 4, 4), np.float32)
+    maps = framework.predict(block, images)
+    assert maps.shape == (257, 2, 4, 4)
+    alone = framework.predict(block, images[256:])
+    np.testing.assert_allclose(maps[256:], alone, rtol=1e-5, atol=1e-6)
+    for name, array in framework.get_weights(block).items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+@pytest.mark.parametrize("module", ["d2l_lite", *(f"d2l_lite.{n}" for n in FRAMEWORKS)])
+def test_a_module_imports_no_other_framework(module):
+    own = PACKAGES.get(module.rpartition(".")[2], "numpy")
+    others = [package for package in PACKAGES.values() if package != own]
+    # What the framework itself imports (Keras looks for JAX) is not the library's doing.
+    code = (
+        f"import sys, d2l_lite.numpy_aliases, {own}; before = set(sys.modules); "
+        f"import {module}; print([p for p in {others} if p in set(sys.modules) - before])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"

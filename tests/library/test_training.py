@@ -1,0 +1,423 @@
+"""The neutral training loop, driven by softmax regression in NumPy."""
+
+import math
+import os
+import pty
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import numpy as np
+import pytest
+from nbclient import NotebookClient
+
+from d2l_lite.training import (
+    Trainer,
+    TrainingDiverged,
+    constant,
+    loss_and_accuracy,
+    one_cycle,
+)
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+@dataclass
+class ToySet:
+    """Vectors as 1×1 images with the interface that the loop uses."""
+
+    inputs: np.ndarray  # N×C
+    labels: np.ndarray
+
+    def __len__(self):
+        return len(self.labels)
+
+    def batches(
+        self, batch_size, shuffle=False, augment=False, rng=None, drop_last=False
+    ):
+        order = rng.permutation(len(self)) if shuffle else np.arange(len(self))
+        end = len(self) - len(self) % batch_size if drop_last else len(self)
+        for start in range(0, end, batch_size):
+            chosen = order[start : min(start + batch_size, end)]
+            noise = rng.normal(0, 0.01) if augment else 0
+            images = self.inputs[chosen, :, None, None] + noise
+            yield images.astype(np.float32), self.labels[chosen]
+
+
+def toy_data(train=70, validation=30):
+    """Two clouds of points, the second shifted by 3."""
+    rng = np.random.default_rng(1)
+
+    def some(count):
+        labels = np.arange(count) % 2
+        return ToySet(rng.normal(size=(count, 3)) + 3 * labels[:, None], labels)
+
+    return SimpleNamespace(train=some(train), validation=some(validation))
+
+
+@dataclass
+class Lazy:
+    """A device scalar that counts when it is waited for."""
+
+    value: float
+    log: list
+
+    def __float__(self):
+        self.log.append("float")
+        return float(self.value)
+
+
+@dataclass
+class SoftmaxTrainer(Trainer):
+    """Softmax regression; the model is a dict with one 3×2 array."""
+
+    log: list = field(default_factory=list)
+
+    def prepare(self, model):
+        velocity = np.zeros_like(model["weight"])
+
+        def step(images, labels, learning_rate):
+            self.log.append(("step", images[:, 0, 0, 0].tolist(), learning_rate))
+            inputs = images[:, :, 0, 0]
+            logits = inputs @ model["weight"]
+            loss, accuracy = loss_and_accuracy(logits, labels)
+            share = np.exp(logits - logits.max(axis=1, keepdims=True))
+            share /= share.sum(axis=1, keepdims=True)
+            gradient = inputs.T @ (share - np.eye(2)[labels]) / len(labels)
+            gradient += self.weight_decay * model["weight"]
+            velocity[:] = self.momentum * velocity + gradient
+            direction = (
+                gradient + self.momentum * velocity if self.nesterov else velocity
+            )
+            model["weight"] -= learning_rate * direction
+            return Lazy(loss, self.log), Lazy(accuracy * len(labels), self.log)
+
+        return step
+
+    def forward(self, model):
+        def predict(images):
+            self.log.append(("predict", images.shape))
+            return images[:, :, 0, 0] @ model["weight"]
+
+        return predict
+
+    def steps(self):
+        return [entry for entry in self.log if entry[0] == "step"]
+
+
+def toy_model():
+    return {"weight": np.zeros((3, 2))}
+
+
+def train(data=None, **options):
+    trainer = SoftmaxTrainer(**{"max_epochs": 2, "batch_size": 32} | options)
+    model = toy_model()
+    history = trainer.fit(model, data or toy_data())
+    return trainer, model, history
+
+
+# --- losses and schedules ---------------------------------------------------------
+
+
+def test_loss_and_accuracy_by_hand():
+    # Softmax of (0, ln 3) is (1/4, 3/4); of (5, 5) it is (1/2, 1/2), argmax 0.
+    logits = np.array([[0, math.log(3)], [5, 5]])
+    loss, accuracy = loss_and_accuracy(logits, [1, 1])
+    assert loss == pytest.approx((math.log(4 / 3) + math.log(2)) / 2, rel=1e-15)
+    assert accuracy == 0.5
+
+
+@pytest.mark.filterwarnings("error")
+def test_loss_does_not_overflow():
+    # exp(1000) has no float64; the loss is 1000 + log(1 + exp(-1000)) = 1000.
+    assert loss_and_accuracy([[1000, 0], [0, 1000]], [1, 1])[0] == 500
+
+
+def test_constant_schedule():
+    assert [constant(step, 10) for step in range(10)] == [1] * 10
+
+
+def test_one_cycle_by_hand():
+    # 10 steps: peak at step 3; 1/4, 2/4, 3/4 before it, then 6/7 … 1/7.
+    expected = [1 / 4, 2 / 4, 3 / 4, 1] + [k / 7 for k in (6, 5, 4, 3, 2, 1)]
+    assert [one_cycle(step, 10) for step in range(10)] == expected
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 7, 1000])
+def test_one_cycle_stays_in_range(total):
+    factors = [one_cycle(step, total) for step in range(total)]
+    assert min(factors) > 0
+    assert max(factors) == factors[int(0.3 * total)] == 1
+    assert factors[-1] == 1 / (total - int(0.3 * total))
+
+
+# --- fit --------------------------------------------------------------------------
+
+
+def test_training_learns_and_is_recorded():
+    _, _, history = train(max_epochs=5)
+    assert history.epoch == [1, 2, 3, 4, 5]
+    assert history.validation_accuracy[-1] > 0.9
+    assert history.train_loss[-1] < history.train_loss[0]
+    assert all(seconds > 0 for seconds in history.seconds)
+
+
+def test_every_step_has_its_own_learning_rate():
+    # 70 images in batches of 32: two full batches an epoch, four steps in all,
+    # peak at step int(0.3 * 4) = 1: 1/2, 1, 2/3, 1/3.
+    trainer, _, history = train(learning_rate=0.6)
+    rates = [rate for _, _, rate in trainer.steps()]
+    assert rates == pytest.approx([0.3, 0.6, 0.4, 0.2])
+    assert history.learning_rate == pytest.approx([0.6, 0.2])  # of the last steps
+
+
+def test_incomplete_last_batch_is_left_out_of_training_only():
+    trainer, _, _ = train(max_epochs=1)
+    assert [len(first) for _, first, _ in trainer.steps()] == [32, 32]
+    # 30 validation images fit into one batch of at most 4 × 32.
+    assert [entry for entry in trainer.log if entry[0] == "predict"] == [
+        ("predict", (30, 3, 1, 1))
+    ]
+
+
+def test_a_set_smaller_than_a_batch_is_one_batch():
+    trainer, _, _ = train(data=toy_data(train=5), max_epochs=3)
+    assert [len(first) for _, first, _ in trainer.steps()] == [5, 5, 5]
+
+
+def test_epoch_means_are_weighted_by_batch_size():
+    class Uneven(ToySet):
+        def batches(self, batch_size, **options):
+            images, labels = next(super().batches(4))
+            yield images[:3], labels[:3]
+            yield images[3:], labels[3:]
+
+    class Fixed(SoftmaxTrainer):
+        def prepare(self, model):
+            results = iter([(1.0, 3), (2.0, 0)])
+            return lambda images, labels, rate: next(results)
+
+    data = toy_data(train=4)
+    data.train = Uneven(data.train.inputs, data.train.labels)
+    history = Fixed(max_epochs=1, batch_size=3).fit(toy_model(), data)
+    # (3 × 1.0 + 1 × 2.0) / 4 and (3 + 0) / 4, not the means of the two batches.
+    assert history.train_loss == [1.25]
+    assert history.train_accuracy == [0.75]
+
+
+def test_lazy_values_are_read_only_when_the_epoch_ends():
+    trainer, _, _ = train(batch_size=16, max_epochs=2)
+    kinds = [entry if entry == "float" else entry[0] for entry in trainer.log]
+    # Four batches of 16, then a loss and a count of each, then one evaluation.
+    assert kinds == 2 * (4 * ["step"] + 8 * ["float"] + ["predict"])
+
+
+def test_a_seed_means_one_order_of_examples():
+    def order(**options):
+        return [first for _, first, _ in train(augment=True, **options)[0].steps()]
+
+    assert order(seed=3) == order(seed=3)
+    assert order(seed=3) != order(seed=4)
+    first, second = order(seed=3)[:2], order(seed=3)[2:]
+    assert first != second  # another order in the second epoch
+
+
+def test_two_runs_give_the_same_weights_and_history():
+    _, first, history = train()
+    _, second, again = train()
+    assert np.array_equal(first["weight"], second["weight"])
+    again.seconds = history.seconds
+    assert history == again
+
+
+def test_divergence_stops_with_the_history_so_far():
+    class Exploding(SoftmaxTrainer):
+        def prepare(self, model):
+            step = super().prepare(model)
+
+            def exploding(*batch):
+                loss, correct = step(*batch)
+                return (math.nan if len(self.steps()) > 4 else loss), correct
+
+            return exploding
+
+    trainer = Exploding(max_epochs=9, batch_size=32, learning_rate=0.5)
+    with pytest.raises(TrainingDiverged, match="epoch 3: .* nan .*rate=0.5") as error:
+        trainer.fit(toy_model(), toy_data())
+    assert len(error.value.history) == 2
+    assert (error.value.epoch, error.value.learning_rate) == (3, 0.5)
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_empty_sets_are_refused(part):
+    with pytest.raises(ValueError, match=rf"data\.{part} holds no images"):
+        train(data=toy_data(**{part: 0}))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_epochs": 0}, r"Trainer\(max_epochs=0\): must be at least 1"),
+        ({"max_epochs": 2.5}, r"max_epochs=2.5\): must be at least 1, and whole"),
+        ({"batch_size": -1}, r"batch_size=-1\): must be at least 1"),
+        ({"batch_size": "64"}, r"batch_size='64'\): must be at least 1, and whole"),
+        ({"learning_rate": 0}, r"learning_rate=0\): must be above 0"),
+        ({"learning_rate": math.nan}, r"learning_rate=nan\): must be above 0"),
+        ({"learning_rate": math.inf}, r"learning_rate=inf\): .* finite"),
+        ({"schedule": "step"}, r"schedule='step'\): choose from constant, one-cycle"),
+        ({"momentum": 1}, r"momentum=1\): must be in \[0, 1\)"),
+        ({"momentum": -0.1}, r"momentum=-0.1\): must be in \[0, 1\)"),
+        ({"weight_decay": -1e-4}, r"weight_decay=-0.0001\): must be at least 0"),
+        ({"seed": -1}, r"seed=-1\): must be at least 0"),
+        ({"progress": "loud"}, r"progress='loud'\): choose from None, auto, bar"),
+    ],
+)
+def test_arguments_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        Trainer(**{"max_epochs": 1} | options)
+
+
+# --- evaluation -------------------------------------------------------------------
+
+
+def test_evaluation_is_exact_and_in_batches_of_one_shape():
+    trainer = SoftmaxTrainer(max_epochs=1, batch_size=4)
+    data = toy_data(validation=37).validation
+    model = {"weight": np.arange(6.0).reshape(3, 2)}
+    logits = trainer.logits(model, data)
+    # 37 = 16 + 16 + 5, the last batch padded to 4 × 4 and cut again.
+    assert trainer.log == 3 * [("predict", (16, 3, 1, 1))]
+    assert logits.dtype == np.float64
+    np.testing.assert_allclose(logits, data.inputs @ model["weight"], rtol=1e-5)
+    loss, accuracy = trainer.evaluate(model, data)
+    assert (loss, accuracy) == loss_and_accuracy(logits, data.labels)
+
+
+def test_evaluation_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="holds no images"):
+        SoftmaxTrainer(max_epochs=1).evaluate(
+            toy_model(), toy_data(validation=0).validation
+        )
+
+
+# --- progress ---------------------------------------------------------------------
+
+LINE = r"epoch 2/2  train loss 0\.\d{4} accuracy 0\.\d{4}  validation loss 0\.\d{4} "
+
+
+def test_without_a_terminal_a_line_per_epoch(capsys, monkeypatch):
+    monkeypatch.delenv("D2L_LITE_PROGRESS", raising=False)
+    _, _, history = train()
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1] == (
+        f"epoch 2/2  train loss {history.train_loss[1]:.4f} "
+        f"accuracy {history.train_accuracy[1]:.4f}  "
+        f"validation loss {history.validation_loss[1]:.4f} "
+        f"accuracy {history.validation_accuracy[1]:.4f}"
+    )
+    assert len(out.splitlines()) == 2
+    assert err == ""
+
+
+def test_bar_on_stderr_lines_on_stdout(capsys, monkeypatch):
+    monkeypatch.setenv("D2L_LITE_PROGRESS", "bar")
+    train()
+    out, err = capsys.readouterr()
+    lines = [line for line in out.replace("\r", "\n").splitlines() if line.strip()]
+    assert [line[:9] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert "epoch 1/2:" in err
+    assert "images/s" in err
+    assert "/128 [" in err  # two epochs of two batches of 32
+
+
+def test_argument_comes_before_the_environment(capsys, monkeypatch):
+    monkeypatch.setenv("D2L_LITE_PROGRESS", "bar")
+    train(progress="none")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_unknown_mode_in_the_environment(monkeypatch):
+    monkeypatch.setenv("D2L_LITE_PROGRESS", "loud")
+    with pytest.raises(ValueError, match="D2L_LITE_PROGRESS='loud': choose from auto"):
+        train()
+
+
+def test_a_terminal_gets_a_bar_that_is_gone_at_the_end():
+    terminal, stderr = pty.openpty()
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "D2L_LITE_PROGRESS": "auto"}
+    run = subprocess.run(
+        [sys.executable, "-c", "import test_training as t; t.train()"],
+        cwd=HERE,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        check=True,
+    )
+    os.close(stderr)
+    shown = os.read(terminal, 1 << 16).decode()
+    os.close(terminal)
+    assert "images/s" in shown
+    assert shown.split("\r")[-2].strip() == ""  # overwritten by blanks
+    assert len([line for line in run.stdout.splitlines() if line.strip()]) == 2
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    """Cells run by a program in a real kernel: one per mode, and a failing one."""
+    cells = [
+        "import os\nfrom test_training import *",
+        "os.environ['D2L_LITE_PROGRESS'] = 'plain'\ntrain()[2]",
+        "os.environ['D2L_LITE_PROGRESS'] = 'auto'\ntrain()[2]",
+        "train(progress='bar');",
+        "train(progress='none');",
+    ]
+    book = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        folder = {"metadata": {"path": str(HERE)}}
+        # Streams come in pieces, cut by time, until they are put together.
+        NotebookClient(
+            book, timeout=60, resources=folder, coalesce_streams=True
+        ).execute()
+    return book.cells
+
+
+def outputs(cell):
+    kinds = [getattr(output, "name", output.output_type) for output in cell.outputs]
+    figures = [
+        output for output in cell.outputs if "image/png" in getattr(output, "data", {})
+    ]
+    text = "".join(output.text for output in cell.outputs if "text" in output)
+    return kinds, figures, text
+
+
+def test_plain_notebook_has_lines_then_one_figure(notebook):
+    kinds, figures, text = outputs(notebook[1])
+    assert kinds == ["stdout", "display_data", "execute_result"]
+    assert len(figures) == 1
+    assert [line[:9] for line in text.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+    assert notebook[1].outputs[2].data["text/plain"].startswith("History(epochs=2,")
+
+
+@pytest.mark.parametrize("cell", [2, 3])
+def test_live_notebook_ends_as_the_same_figure(notebook, cell):
+    kinds, figures, text = outputs(notebook[cell])
+    assert kinds[:2] == ["display_data", "stdout"]
+    assert "stderr" not in kinds
+    assert len(figures) == 1
+    # Updated in place: what stays is what plain mode shows.
+    plain = outputs(notebook[1])
+    assert figures[0].data["image/png"] == plain[1][0].data["image/png"]
+    # Each epoch's line overwrites its percentages.
+    assert text == plain[2]
+
+
+def test_silent_notebook_shows_nothing(notebook):
+    assert notebook[4].outputs == []

@@ -1,0 +1,100 @@
+"""The built site, opened in a headless Chromium."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+
+from book.source import Book
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+)
+OPEN = ("file:", "data:", "blob:")
+
+
+class Visit:
+    """A page of the site in a tab of its own, and what went wrong in it."""
+
+    def __init__(self, page: Page, site: Path) -> None:
+        self.page = page
+        self.site = site
+        self.errors: list[str] = []
+        self.outside: list[str] = []
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("requestfailed", lambda request: self.errors.append(request.url))
+        page.route(lambda url: not url.startswith(OPEN), self._on_outside)
+
+    def go(self, document: str, query: str = "") -> Page:
+        """Opens a document (`chapters/densenet`) and waits for its mathematics."""
+        self.page.goto((self.site / f"{document}.html").as_uri() + query)
+        self.page.evaluate("window.MathJax?.startup.promise")
+        return self.page
+
+    def _on_console(self, message) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def _on_outside(self, route) -> None:
+        self.outside.append(route.request.url)
+        route.abort()
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    folder = Book().root / "_build/html"
+    if not (folder / "book/index.html").exists():
+        pytest.fail("_build/html holds no site: run `make book` first", pytrace=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser(site: Path) -> Iterator[Browser]:
+    found = os.environ.get("CHROMIUM") or next(
+        filter(None, map(shutil.which, NAMES)), None
+    )
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        except Error as error:
+            missing = (
+                "no Chromium: install it (`apt-get install chromium`, or "
+                "`playwright install chromium`) or name it in CHROMIUM"
+            )
+            if found:
+                missing = f"{found} does not start: {error.message.splitlines()[0]}"
+            if os.environ.get("CI"):
+                pytest.fail(missing, pytrace=False)
+            pytest.skip(missing)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Path) -> Iterator[Callable[[], Visit]]:
+    """Opens browser tabs that share what they remember."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    yield lambda: Visit(context.new_page(), site)
+    context.close()
+
+
+@pytest.fixture(scope="module", params=Book().documents)
+def tab(
+    request: pytest.FixtureRequest, browser: Browser, site: Path
+) -> Iterator[Visit]:
+    """Each page of the book in turn, opened once for all tests that only look at it."""
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    visit = Visit(page, site)
+    visit.go(request.param)
+    yield visit
+    page.close()

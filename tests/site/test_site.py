@@ -1,0 +1,127 @@
+"""Every page of the built site as a reader's browser sees it, without a network."""
+
+import json
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+
+from book.source import FRAMEWORKS, TITLES, Book
+
+BOOK = Book()
+CHAPTERS = [name for name in BOOK.documents if name.startswith("chapters/")]
+
+TAB_SETS = """() => [...document.querySelectorAll(".sd-tab-set")].map(set =>
+    [...set.querySelectorAll(":scope > label")].map(label => label.dataset.syncId))"""
+CHOSEN = """() => [...document.querySelectorAll(".sd-tab-set > input:checked + label")]
+    .map(label => label.dataset.syncId)"""
+
+
+def test_page_loads_whole_and_asks_nobody(tab):
+    page = tab.page
+    assert page.locator("h1:visible").count() == 1
+    images = "[...document.images].filter(i => i.loading !== 'lazy')"
+    assert page.evaluate(f"{images}.every(i => i.complete && i.naturalWidth > 0)")
+    assert tab.outside == []
+    assert tab.errors == []
+
+
+def test_images_say_what_is_to_be_seen(tab):
+    page = tab.page
+    for image in page.locator(".bd-article img").all():
+        alt = image.get_attribute("alt") or ""
+        # Without a text of ours, Sphinx puts the file's name.
+        assert alt and not alt.endswith((".png", ".svg", ".jpeg")), alt
+
+
+def test_mathematics_is_set(tab):
+    page = tab.page
+    formulas = page.locator(".bd-article .math")
+    assert formulas.count() == page.locator(".bd-article .math > mjx-container").count()
+    assert page.locator("mjx-merror").count() == 0
+
+
+def test_tab_sets_have_all_frameworks_and_follow_a_click(tab):
+    page = tab.page
+    sets = page.evaluate(TAB_SETS)
+    assert sets == [list(FRAMEWORKS)] * len(sets)
+    for framework in reversed(FRAMEWORKS if sets else ()):
+        page.locator(f"label[data-sync-id={framework}]").last.click()
+        assert page.evaluate(CHOSEN) == [framework] * len(sets)
+
+
+def test_links_within_the_site_lead_somewhere(tab):
+    page = tab.page
+    for url in page.evaluate("[...document.links].map(link => link.href)"):
+        if url.startswith("file:"):
+            assert Path(unquote(urlparse(url).path)).is_file(), url
+
+
+def test_a_phone_need_not_scroll_sideways(tab):
+    page = tab.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    for framework in FRAMEWORKS:
+        for label in page.locator(f"label[data-sync-id={framework}]").all()[:1]:
+            label.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("document", CHAPTERS)
+def test_notebook_of_each_framework_is_offered(visit, document):
+    chapter = document.removeprefix("chapters/")
+    page = visit().go(document)
+    downloads = page.locator(".dropdown-notebook-buttons a")
+    colab = page.locator(".dropdown-colab-buttons a")
+    titles = [TITLES[framework] for framework in FRAMEWORKS]
+    assert [text.strip() for text in downloads.all_text_contents()] == titles
+    assert [text.strip() for text in colab.all_text_contents()] == titles
+    repository, branch = BOOK.repository
+    folder = f"{urlparse(repository).path}/blob/{branch}/chapters"
+    for index, framework in enumerate(FRAMEWORKS):
+        name = f"{framework}/{chapter}.ipynb"
+        url = colab.nth(index).get_attribute("href")
+        assert url == f"https://colab.research.google.com/github{folder}/{name}"
+        link = downloads.nth(index)
+        assert link.get_attribute("download") == f"{chapter}_{framework}.ipynb"
+        path = Path(unquote(urlparse(link.evaluate("a => a.href")).path))
+        assert json.loads(path.read_text())["nbformat"] == 4
+
+
+def test_choice_survives_to_the_next_page(visit):
+    tab = visit()
+    tab.go("book/index").locator("label[data-sync-id=jax]").first.click()
+    for document in BOOK.documents:
+        assert set(tab.go(document).evaluate(CHOSEN)) <= {"jax"}
+    assert set(visit().go("book/index").evaluate(CHOSEN)) == {"jax"}
+
+
+@pytest.mark.parametrize(
+    ("query", "chosen"),
+    [
+        ("?framework=mxnet", "mxnet"),
+        ("?framework=JAX", "jax"),
+        ("?framework=theano", "pytorch"),
+        ("?framework=", "pytorch"),
+    ],
+)
+def test_address_chooses_the_framework(visit, query, chosen):
+    tab = visit()
+    assert set(tab.go("book/index", query).evaluate(CHOSEN)) == {chosen}
+    # What the address asked for is remembered only if there is such a framework.
+    assert set(tab.go("book/index").evaluate(CHOSEN)) == {chosen}
+    assert tab.errors == []
+
+
+def test_pressed_tab_stays_in_place(visit):
+    page = visit().go(CHAPTERS[1])
+    label = page.locator("label[data-sync-id=tensorflow]").last
+    label.scroll_into_view_if_needed()
+    before = label.bounding_box()["y"]
+    label.click()
+    assert label.bounding_box()["y"] == pytest.approx(before, abs=1)
+
+
+def test_front_door_leads_to_the_book(visit):
+    tab = visit()
+    tab.page.goto((tab.site / "index.html").as_uri())
+    tab.page.wait_for_url("**/book/index.html")
