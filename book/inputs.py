@@ -10,15 +10,21 @@ from nbformat import NotebookNode
 
 from book.source import FRAMEWORKS, Book, BookError
 
-# Equal outputs in every run; also what the strict notebook tests need.
+# Equal outputs in every run; also what the strict notebook tests need. One thread each:
+# sums keep their order on every machine, and two notebooks at a time fill two cores.
 ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "",
+    "D2L_LITE_PROGRESS": "plain",
     "D2L_LITE_SCALE": "quick",
     "JAX_PLATFORMS": "cpu",
+    "OMP_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_DETERMINISTIC_OPS": "1",
     "TF_ENABLE_ONEDNN_OPTS": "0",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
 }
 
 

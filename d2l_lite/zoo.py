@@ -10,11 +10,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 def arguments(name: str) -> dict[str, Any]:
-    """The arguments of the network `name`; an unknown name raises ValueError with the nearest."""
+    """The arguments of a network; ValueError with the nearest names if there is none."""
     if name not in NETWORKS:
-        near = difflib.get_close_matches(name, NETWORKS, n=3, cutoff=0.3) or sorted(
-            NETWORKS
-        )
+        near = difflib.get_close_matches(name, NETWORKS, cutoff=0.3) or sorted(NETWORKS)
         raise ValueError(
             f"build({name!r}): unknown network; nearest names: {', '.join(near)}"
         )

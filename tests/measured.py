@@ -28,17 +28,18 @@ def measure(module, net, dtype):
     found = {"logits": module.predict(net, X)}
     loss, gradients = module.loss_and_gradients(net, X, y)
     found["loss"] = np.float64(loss)
-    found |= {f"gradient {name}": array for name, array in gradients.items()}
+    found |= {f"gradient, {name}": array for name, array in gradients.items()}
     for nesterov in (True, False):
         trainer = module.Trainer(max_epochs=1, nesterov=nesterov, weight_decay=1e-2)
         step = trainer.prepare(net)
+        results = []
         for number, rate in enumerate(RATES):
             X, y = images(1, 32, count=16, seed=number)
             loss, correct = step(X.astype(dtype), y, rate)
-            found[f"loss {nesterov} {number}"] = np.float64(loss)
-            found[f"correct {nesterov} {number}"] = np.float64(correct)
+            results.append([float(loss), float(correct)])
+        found[f"losses and right predictions, {nesterov}"] = np.array(results)
         weights = module.get_weights(net)
-        found |= {f"{name} {nesterov}": array for name, array in weights.items()}
+        found |= {f"{name}, {nesterov}": array for name, array in weights.items()}
     return found
 
 

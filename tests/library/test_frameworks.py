@@ -155,10 +155,11 @@ def test_predict_takes_any_number_and_leaves_the_model_alone(framework):
 def test_a_module_imports_no_other_framework(module):
     own = PACKAGES.get(module.rpartition(".")[2], "numpy")
     others = [package for package in PACKAGES.values() if package != own]
-    # What the framework itself imports (Keras looks for JAX) is not the library's doing.
+    # What the framework imports (Keras looks for JAX) is not the library's doing.
     code = (
         f"import sys, d2l_lite.numpy_aliases, {own}; before = set(sys.modules); "
-        f"import {module}; print([p for p in {others} if p in set(sys.modules) - before])"
+        f"import {module}; new = set(sys.modules) - before; "
+        f"print([package for package in {others} if package in new])"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
