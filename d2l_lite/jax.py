@@ -43,9 +43,9 @@ def seed_everything(seed: int) -> None:
     np.random.seed(seed)
 
 
-def to_tensor(images: np.ndarray) -> jax.Array:
-    """N×C×H×W NumPy images as an N×H×W×C array on the device, Flax's layout."""
-    return jnp.asarray(images.transpose(0, 2, 3, 1))
+def to_tensor(array: np.ndarray) -> jax.Array:
+    """NumPy images N×C×H×W as an array N×H×W×C, Flax's layout; labels as they are."""
+    return jnp.asarray(array.transpose(0, 2, 3, 1) if array.ndim == 4 else array)
 
 
 def to_numpy(tensor: jax.Array) -> np.ndarray:

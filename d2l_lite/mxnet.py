@@ -55,9 +55,9 @@ def seed_everything(seed: int) -> None:
     mx.random.seed(seed)
 
 
-def to_tensor(images: np.ndarray) -> mx.np.ndarray:
-    """N×C×H×W NumPy images as an MXNet array of the same shape, on the device."""
-    return mx.np.array(images, dtype=images.dtype, ctx=device())
+def to_tensor(array: np.ndarray) -> mx.np.ndarray:
+    """NumPy images N×C×H×W, or labels, as an MXNet array of the same shape."""
+    return mx.np.array(array, dtype=array.dtype, ctx=device())
 
 
 def to_numpy(tensor: mx.np.ndarray) -> np.ndarray:

@@ -40,9 +40,9 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def to_tensor(images: np.ndarray) -> torch.Tensor:
-    """N×C×H×W NumPy images as a tensor of the same shape, on the device."""
-    return torch.from_numpy(np.ascontiguousarray(images)).to(device())
+def to_tensor(array: np.ndarray) -> torch.Tensor:
+    """NumPy images N×C×H×W, or labels, as a tensor of the same shape, on the device."""
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device())
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:

@@ -44,9 +44,11 @@ def seed_everything(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
-def to_tensor(images: np.ndarray) -> tf.Tensor:
-    """N×C×H×W NumPy images as an N×H×W×C tensor, Keras' layout."""
-    return tf.convert_to_tensor(images.transpose(0, 2, 3, 1))
+def to_tensor(array: np.ndarray) -> tf.Tensor:
+    """NumPy images N×C×H×W as a tensor N×H×W×C, Keras' layout; labels as they are."""
+    return tf.convert_to_tensor(
+        array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
+    )
 
 
 def to_numpy(tensor: tf.Tensor) -> np.ndarray:
@@ -97,7 +99,7 @@ class Trainer(training.Trainer):
 
         def step(images, labels, learning_rate):
             rate = tf.constant(learning_rate, parameters[0].dtype)
-            return train(to_tensor(images), tf.constant(labels), rate)
+            return train(to_tensor(images), to_tensor(labels), rate)
 
         return step
 

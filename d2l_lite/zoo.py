@@ -10,7 +10,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 def arguments(name: str) -> dict[str, Any]:
-    """The arguments of a network; ValueError with the nearest names if there is none."""
+    """The arguments of a network; ValueError, with the nearest names, if unknown."""
     if name not in NETWORKS:
         near = difflib.get_close_matches(name, NETWORKS, cutoff=0.3) or sorted(NETWORKS)
         raise ValueError(

@@ -1,6 +1,6 @@
 """One list of measurements of the plain network, taken alike in every framework.
 
-As a script, `measured.py FRAMEWORK FILE`, it takes them in float64 and writes them as .npz.
+As a script, `measured.py FRAMEWORK FILE`, it takes them in float64 and writes an .npz.
 """
 
 import sys

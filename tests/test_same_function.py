@@ -1,7 +1,7 @@
 """Same weights in, same numbers out: the four frameworks against PyTorch in float64.
 
-Every framework computes in float64, where rounding is 1e-16 and whatever is left is a
-different function. float32, in which everyone works, is compared as well; tolerances
+Every framework computes in float64, where rounding is 1e-16: what is left over is another
+function. float32, in which everyone works, is compared as well; tolerances
 are relative to the largest value of an array. One rounding of float32 costs 6e-8; a sum
 over thousands of terms, in an order that each framework chooses, costs a few times that,
 and each of twenty batch normalisations divides by a rounded standard deviation.
@@ -17,7 +17,13 @@ import pytest
 from frameworks import FRAMEWORKS, d2l
 from measured import images, measure
 
-FLOAT64 = 1e-9
+FLOAT64 = 1e-11
+# Differences that remain, with their cause: framework, part of the name, tolerance.
+KNOWN = {
+    # Its operator keeps the keep-rate as a float32: 0.9 is 0.89999998, and the share
+    # of a new batch 0.10000002.
+    "mxnet": ("running_", 3e-7),
+}
 FLOAT32_EVALUATION = 2e-6
 FLOAT32_TRAINING = 2e-5
 FLOAT32_GRADIENTS = 3e-4
@@ -45,15 +51,14 @@ def sized_by(name):
     return name.replace("bias", "weight") if ".conv" in name else name
 
 
-def assert_close(found, expected, tolerance):
+def assert_close(found, expected, tolerance, known=("", 0.0)):
     """Compare two dictionaries of arrays under the same names."""
     assert list(found) == list(expected)
-    errors = {
-        name: np.abs(found[name] - array).max() / np.abs(expected[sized_by(name)]).max()
-        for name, array in expected.items()
-    }
-    name = max(errors, key=errors.get)
-    assert errors[name] < tolerance, f"{name}: relative difference {errors[name]:.1e}"
+    for name, array in expected.items():
+        size = np.abs(expected[sized_by(name)]).max()
+        error = np.abs(found[name] - array).max() / size
+        allowed = max(tolerance, known[1]) if known[0] in name else tolerance
+        assert error < allowed, f"{name}: relative difference {error:.1e}"
 
 
 def test_a_seed_means_the_same_network(framework):
@@ -70,23 +75,19 @@ def expected():
     return measure(d2l("pytorch"), reference(seed=3), np.float64)
 
 
-@pytest.fixture(scope="module", params=FRAMEWORKS)
-def found(request, tmp_path_factory):
-    """What a framework computes in float64, in a process of its own: the precision of
-    Keras and JAX is a setting of the process."""
-    path = tmp_path_factory.mktemp(request.param) / "float64.npz"
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_float64(name, expected, tmp_path):
+    """Logits, loss, gradients, and ten steps of SGD: losses, weights, statistics.
+
+    In a process of its own: the precision of Keras and JAX is a setting of the process.
+    """
     script = Path(__file__).with_name("measured.py")
     environment = os.environ | {"JAX_ENABLE_X64": "1"}
-    subprocess.run(
-        [sys.executable, script, request.param, path], env=environment, check=True
-    )
-    return dict(np.load(path))
-
-
-def test_float64(found, expected):
-    """Logits, loss, gradients, and ten steps of SGD: losses, weights, statistics."""
+    command = [sys.executable, script, name, tmp_path / "float64.npz"]
+    subprocess.run(command, env=environment, check=True)
+    found = dict(np.load(tmp_path / "float64.npz"))
     assert all(array.dtype == np.float64 for array in found.values())
-    assert_close(found, expected, FLOAT64)
+    assert_close(found, expected, FLOAT64, KNOWN.get(name, ("", 0.0)))
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, 32), (3, 32), (1, 96)])
