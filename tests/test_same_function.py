@@ -1,10 +1,11 @@
 """Same weights in, same numbers out: the four frameworks against PyTorch in float64.
 
-Every framework computes in float64, where rounding is 1e-16: what is left over is another
-function. float32, in which everyone works, is compared as well; tolerances
-are relative to the largest value of an array. One rounding of float32 costs 6e-8; a sum
-over thousands of terms, in an order that each framework chooses, costs a few times that,
-and each of twenty batch normalisations divides by a rounded standard deviation.
+Every framework computes in float64, where rounding is 1e-16: what is left over is
+another function. float32, in which everyone works, is compared as well; tolerances
+are relative to the largest value of an array. One rounding of float32 costs 6e-8; a
+sum over thousands of terms, in an order that each framework chooses, costs a few
+times that, and each of twenty batch normalisations divides by a rounded standard
+deviation.
 """
 
 import os
