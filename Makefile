@@ -3,10 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 PORT ?= 8000
 
-# The settings under which a run repeats digit by digit; book/inputs.py holds them.
-SETTINGS = env $$($(BIN)/python -m book env)
-
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help install book serve test check nbval pytest format clean
 
 help:  ## list the targets
@@ -23,7 +21,6 @@ install: .venv/installed  ## make .venv with everything that the book and its te
 	@touch $@
 
 book: install  ## run what changed and build the site, _build/html/index.html
-	$(BIN)/python -m book split
 	$(BIN)/python -m book run
 	$(BIN)/python -m book site
 
@@ -37,12 +34,15 @@ check: install  ## linters, and files that are generated but no longer up to dat
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m book check
 
-pytest: install
-	$(SETTINGS) $(BIN)/python -m pytest
+# `book env` gives the settings under which numbers repeat digit by digit.
+pytest: install  ## the tests without the notebooks
+	@settings=$$($(BIN)/python -m book env) && \
+	env $$settings $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-nbval: install
-	$(SETTINGS) $(BIN)/python -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 600 \
-		--numprocesses 2 --dist loadscope $$($(BIN)/python -m book notebooks)
+nbval: install  ## every cell of every notebook against its committed output
+	@settings=$$($(BIN)/python -m book env) && notebooks=$$($(BIN)/python -m book notebooks) && \
+	env $$settings $(BIN)/python -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg \
+		--nbval-cell-timeout 600 --numprocesses 2 --dist loadscope $$notebooks
 
 format: install  ## put Python files into the one format
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,5 @@
 """Names every fault of the book: file, line, what is wrong and what to do."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,11 +7,21 @@ from nbformat import NotebookNode
 
 from book.inputs import inputs, is_executed, library_inputs, recorded_inputs
 from book.labels import Labels, read_labels, sources
-from book.markdown import CITATIONS, resolve
-from book.merge import merged_cells
+from book.markdown import CITATIONS, is_address, resolve
 from book.myst import INLINE, Block, has_body, role_target, walk
-from book.run import stderr
-from book.source import FRAMEWORKS, TITLES, Book, BookError, Chapter, frameworks, groups
+from book.pages import page_notebook
+from book.run import installed, stderr
+from book.source import (
+    FRAMEWORKS,
+    TITLES,
+    Book,
+    BookError,
+    Chapter,
+    covered,
+    groups,
+    read_text,
+    stated_reason,
+)
 from book.split import models_text, notebook_text, read_notebook
 
 Problem = tuple[str, int, str]  # file, line, what is wrong and what to do
@@ -20,12 +29,14 @@ IMAGES = ("image/png", "image/svg+xml", "image/jpeg")
 SPLIT = "run `python -m book split`"
 RUN = "run `python -m book run`"
 SPHINX_LABELS = ("genindex", "modindex", "search")
-_REASON = re.compile(r"^%\s*only\b.*:\s*\S", re.MULTILINE)
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:|//")
 
 
 def check(book: Book) -> list[str]:
-    """All problems, sorted by file and line; empty when the book is right."""
+    """All problems, sorted by file and line; empty when the book is right.
+
+    The notebooks of a framework that is not installed cannot be executed here: that
+    they have not been is no problem, and a printed line says so.
+    """
     labels = read_labels(book)
     problems: list[Problem] = []
     for chapter in book.chapters:
@@ -46,10 +57,14 @@ def _groups(chapter: Chapter) -> Iterator[Problem]:
     for group in groups(chapter.cells):
         start = cells[group[0].id]
         above = chapter.cells[start - 1] if start else None
-        code = [cell for cell in group if cell.cell_type == "code"]
-        present = {name for cell in code or group for name in frameworks(cell)}
+        present = covered(group)
         missing = [TITLES[name] for name in FRAMEWORKS if name not in present]
-        if missing and not _has_reason(group, above):
+        try:
+            lacking = missing and not stated_reason(chapter, group, above)
+        except BookError as error:
+            yield _located(error)
+            continue
+        if lacking:
             yield (
                 f"chapters/{chapter.name}.md",
                 chapter.line(group[0]),
@@ -58,19 +73,10 @@ def _groups(chapter: Chapter) -> Iterator[Problem]:
             )
 
 
-def _has_reason(group: list[NotebookNode], above: NotebookNode | None) -> bool:
-    if any(cell.metadata.get("only") for cell in group):
-        return True
-    prose = [cell for cell in (above, group[0]) if cell is not None]
-    return any(
-        cell.cell_type == "markdown" and _REASON.search(cell.source) for cell in prose
-    )
-
-
 def _merged(book: Book, chapter: Chapter) -> Iterator[Problem]:
-    """Shared cells whose outputs differ between the frameworks."""
+    """What keeps the chapter from becoming a page, such as outputs that differ."""
     try:
-        merged_cells(book, chapter)
+        page_notebook(book, chapter)
     except BookError as error:
         yield _located(error)
 
@@ -91,6 +97,11 @@ def _generated(book: Book, framework: str, labels: Labels) -> Iterator[Problem]:
     except BookError as error:
         yield _located(error)
     library = library_inputs(book, framework)
+    if not installed(framework):
+        print(
+            f"{TITLES[framework]} is not installed: "
+            "whether its outputs are up to date was not checked."
+        )
     for chapter in book.chapters:
         path = book.notebook_path(chapter, framework)
         name = book.relative(path)
@@ -105,7 +116,7 @@ def _generated(book: Book, framework: str, labels: Labels) -> Iterator[Problem]:
         except BookError as error:
             yield _located(error)
         same = recorded_inputs(notebook) == inputs(notebook, library)
-        if is_executed(notebook) and not same:
+        if installed(framework) and is_executed(notebook) and not same:
             yield name, 1, f"was executed with other code or library inputs; {RUN}"
         yield from _outputs(book, chapter, framework, notebook)
 
@@ -122,7 +133,7 @@ def _outputs(
             file, line = f"chapters/{chapter.name}.md", chapter.line(cell)
         name = f"cell {number} of {path}"
         types = {key for output in cell.outputs for key in output.get("data", ())}
-        if cell.execution_count is None:
+        if installed(framework) and cell.execution_count is None:
             yield file, line, f"{name} was never executed; {RUN}"
         if stderr(cell):
             yield file, line, f"{name} shows stderr; silence its cause and {RUN}"
@@ -158,7 +169,7 @@ def _listed(book: Book, path: Path) -> Iterator[Problem]:
 def _references(book: Book, path: Path, labels: Labels) -> Iterator[Problem]:
     """Broken references and images without alternative text in one document."""
     reader = _References(book, path, labels)
-    for block in walk(path.read_text(encoding="utf-8")):
+    for block in walk(read_text(path, book.relative(path))):
         for line, what in reader.problems(block):
             yield book.relative(path), line, what
 
@@ -223,7 +234,7 @@ class _References:
         if image and not text.strip():
             yield f"the image {target} has no alternative text; write ![text]({target})"
         path, _, anchor = target.partition("#")
-        if _SCHEME.match(target) or path in self.labels.names:
+        if is_address(target) or path in self.labels.names:
             return
         if path:
             yield from self._file(path)
@@ -238,7 +249,7 @@ class _References:
             yield f"no document {target!r} ({document}.md); correct the reference"
 
     def _file(self, target: str) -> Iterator[str]:
-        if _SCHEME.match(target):
+        if is_address(target):
             return
         path = resolve(self.document, target.partition("?")[0], suffix="")
         if not (self.root / path).exists() and not (self.root / f"{path}.md").exists():

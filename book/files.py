@@ -5,9 +5,10 @@ import tempfile
 from pathlib import Path
 
 
-def write_if_changed(path: Path, text: str) -> bool:
-    """Replaces the file by `text` atomically; equal content keeps its time stamp."""
-    content = text.encode("utf-8")
+def write_if_changed(path: Path, content: str | bytes) -> bool:
+    """Replaces the file's content atomically; equal content keeps its time stamp."""
+    if isinstance(content, str):
+        content = content.encode("utf-8")
     if path.exists() and path.read_bytes() == content:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)

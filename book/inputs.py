@@ -4,6 +4,7 @@ import ast
 import hashlib
 import io
 import tokenize
+from functools import cache
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -28,6 +29,11 @@ ENVIRONMENT = {
 }
 
 
+# Below this line of requirements.txt only the pins of what runs a cell count.
+TOOLS = "# From chapters to notebooks"
+KERNEL = ("ipykernel", "matplotlib-inline")
+
+
 def inputs(notebook: NotebookNode, library: str) -> str:
     """Hash of the notebook's code and of its library (see `library_inputs`)."""
     digest = hashlib.sha256(library.encode())
@@ -37,10 +43,12 @@ def inputs(notebook: NotebookNode, library: str) -> str:
     return digest.hexdigest()
 
 
+@cache
 def library_inputs(book: Book, framework: str) -> str:
     """Hash of the modules, data and pins that the framework's notebooks use.
 
-    Comments, docstrings and blank lines do not count.
+    Comments, docstrings and blank lines do not count. Like its chapters, a book's
+    library is read once.
     """
     root = book.root / "d2l_lite"
     others = {f"{name}.py" for name in FRAMEWORKS if name != framework}
@@ -73,9 +81,15 @@ def recorded_inputs(notebook: NotebookNode) -> str | None:
 
 
 def _pins(path: Path) -> list[str]:
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    pins = (line.partition("#")[0].strip() for line in lines)
-    return sorted(pin for pin in pins if pin)
+    """The pins on which outputs depend: not those of the book's tools."""
+    pins = []
+    tools = False
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        tools |= line.startswith(TOOLS)
+        pin = line.partition("#")[0].strip()
+        if pin and (not tools or pin.partition("==")[0].strip() in KERNEL):
+            pins.append(pin)
+    return sorted(pins)
 
 
 def _code(path: Path) -> str:

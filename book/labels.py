@@ -10,7 +10,7 @@ from pybtex.database import BibliographyData, Entry, parse_string
 from pybtex.exceptions import PybtexError
 
 from book.myst import Block, walk
-from book.source import Book, BookError
+from book.source import Book, BookError, read_text
 
 KINDS = {"figure": "Figure", "table": "Table", "list-table": "Table"}
 KINDS |= {"exercise": "Exercise", "math": "Equation"}
@@ -51,7 +51,7 @@ def read_labels(book: Book) -> Labels:
     path = book.root / "book" / "references.bib"
     if path.exists():
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path, book.relative(path))
             labels.bibliography = parse_string(text, "bibtex")
         except PybtexError as error:
             raise BookError(f"book/references.bib: cannot be read: {error}") from None
@@ -74,7 +74,8 @@ def _read_document(book: Book, path: Path, labels: Labels) -> None:
     counts: Counter[str] = Counter()
     pending: list[str] = []
     labels.slugs[document] = set()
-    for block in walk(path.read_text(encoding="utf-8")):
+    for block in walk(read_text(path, book.relative(path))):
+        _require_settings(block, document)
         if block.kind == "target":
             pending.append(block.label)
             continue
@@ -111,10 +112,23 @@ def _kind(block: Block) -> str:
     return KINDS.get(block.name, "")
 
 
+def _require_settings(block: Block, document: str) -> None:
+    """Asserts that a code cell's `mystnb: {figure: …, image: …}` holds settings."""
+    settings = block.options.get("mystnb", {})
+    found = {"mystnb": settings}
+    if isinstance(settings, dict):
+        found |= {key: settings.get(key, {}) for key in ("figure", "image")}
+    for key, value in found.items():
+        if block.name == "code-cell" and not isinstance(value, dict):
+            raise BookError(
+                f"{document}.md:{block.line}: the cell's option `{key}` must hold "
+                f"settings (`name: …`), not {value!r}"
+            )
+
+
 def _figure(block: Block) -> dict:
     """Figure settings of a code cell (`mystnb: {figure: …}`)."""
-    settings = block.options.get("mystnb")
-    return settings.get("figure", {}) if isinstance(settings, dict) else {}
+    return block.options.get("mystnb", {}).get("figure", {})
 
 
 def _own_labels(block: Block) -> Iterator[str]:

@@ -12,6 +12,7 @@ ADMONITIONS = ("note", "tip", "hint", "important", "warning", "caution", "attent
 ADMONITIONS += ("danger", "error", "seealso", "margin", "sidebar", "admonition")
 CITATIONS = ("cite", "cite:p", "cite:t")
 REFERENCES = ("ref", "numref", "eq", "prf:ref")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:|//")
 
 
 class PlainMarkdown:
@@ -120,7 +121,14 @@ class PlainMarkdown:
             [self._inline(str(cell or ""), block.line) for cell in row]
             for row in _nested_list(block.text)
         ]
-        if not int(block.options.get("header-rows", 0)):
+        headers = str(block.options.get("header-rows", 0))
+        if not headers.isdecimal() or len({len(row) for row in rows}) != 1:
+            raise BookError(
+                f"{self.document}.md:{block.line}: a {{list-table}} needs rows "
+                "`* - cell` of equally many cells `  - cell` and a whole number of "
+                "`:header-rows:`"
+            )
+        if not int(headers):
             rows.insert(0, [""] * len(rows[0]))
         rows.insert(1, ["---"] * len(rows[0]))
         table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -221,7 +229,7 @@ class PlainMarkdown:
     def _link(self, image: str, text: str, target: str) -> str:
         if image:
             return f"![{text}]({self._file(target)})"
-        if re.match(r"[a-z][a-z0-9+.-]*:", target):
+        if is_address(target):
             return f"[{text}]({target})"
         path, _, anchor = target.partition("#")
         label = self.labels.names.get(path or anchor)
@@ -236,10 +244,15 @@ class PlainMarkdown:
 
     def _file(self, target: str) -> str:
         """Address of a file that also a notebook opened in Colab can reach."""
-        if re.match(r"[a-z][a-z0-9+.-]*:", target):
+        if is_address(target):
             return target
         url, branch = self.book.repository
         return f"{url}/raw/{branch}/{resolve(self.document, target, suffix='')}"
+
+
+def is_address(target: str) -> bool:
+    """Whether a link's target is complete (`https:…`, `//host/…`), not a path."""
+    return bool(_ADDRESS.match(target))
 
 
 def resolve(document: str, target: str, suffix: str = ".md") -> str:
@@ -250,14 +263,21 @@ def resolve(document: str, target: str, suffix: str = ".md") -> str:
 
 
 def _nested_list(text: str) -> list[list[str]]:
-    """Rows of a list-table: `* - cell` and `  - cell` with continuation lines."""
+    """Rows of a list-table: `* - cell` and `  - cell` with continuation lines.
+
+    No rows if the text starts otherwise.
+    """
     rows: list[list[str]] = []
     for line in text.splitlines():
         if match := re.match(r"^([*-]\s+)?\s*[-*]\s?(.*)$", line):
             if match[1]:
                 rows.append([])
+            if not rows:
+                return []
             rows[-1].append(match[2].strip())
         elif line.strip():
+            if not rows:
+                return []
             rows[-1][-1] += f" {line.strip()}"
     return rows
 

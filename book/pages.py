@@ -10,8 +10,19 @@ import mathjax
 import nbformat
 from nbformat import NotebookNode
 
+from book.files import write_if_changed
 from book.merge import merged_cells
-from book.source import FRAMEWORKS, TITLES, Book, BookError, Chapter, frameworks, tags
+from book.source import (
+    FRAMEWORKS,
+    TITLES,
+    Book,
+    BookError,
+    Chapter,
+    frameworks,
+    stated_reason,
+    tags,
+)
+from book.split import METADATA
 
 MATHJAX = Path(mathjax.__file__).parent / "static/mathjax"
 # What tex-chtml.js loads when a formula needs it; the rest is in the file itself.
@@ -21,17 +32,8 @@ MATHJAX_FILES = (
     "es5/input/tex/extensions/*.js",
     "es5/output/chtml/fonts/woff-v2/*.woff",
 )
-ONLY = re.compile(r"^%\s*only\b[^:]*:\s*(\S.*)$", re.MULTILINE)
 HEADING = re.compile(r"\A\s*#{1,6}\s")
 FRONT_MATTER = ("*.md", "*.bib", "figures/*")
-NOTEBOOK_METADATA = {
-    "kernelspec": {
-        "display_name": "Python 3",
-        "language": "python",
-        "name": "python3",
-    },
-    "language_info": {"name": "python", "pygments_lexer": "ipython3"},
-}
 
 
 def write_pages(book: Book) -> Path:
@@ -49,9 +51,7 @@ def write_pages(book: Book) -> Path:
         elif path not in wanted:
             path.unlink()
     for path, content in wanted.items():
-        if not path.exists() or path.read_bytes() != content:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+        write_if_changed(path, content)
     return folder
 
 
@@ -62,18 +62,19 @@ def page_notebook(book: Book, chapter: Chapter) -> NotebookNode:
         merged_cells(book, chapter), key=lambda cell: bool(frameworks(cell))
     ):
         group = list(run)
-        cells += _tabs(chapter, group, cells[-1:]) if tagged else group
-    return nbformat.v4.new_notebook(cells=cells, metadata=NOTEBOOK_METADATA)
+        before = cells[-1] if cells else None
+        cells += _tabs(chapter, group, before) if tagged else group
+    return nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
 
 
 def _tabs(
-    chapter: Chapter, group: list[NotebookNode], before: list[NotebookNode]
+    chapter: Chapter, group: list[NotebookNode], before: NotebookNode | None
 ) -> Iterator[NotebookNode]:
     """A group's cells, each with one framework's tag, and a note in a tab without."""
     for cell in group:
         for framework in frameworks(cell):
             if cell.cell_type == "markdown":
-                yield _prose(chapter, cell.id, framework, cell.source)
+                yield _prose(chapter, cell, framework, cell.source)
             else:
                 other = set(FRAMEWORKS) - {framework}
                 copy = deepcopy(cell)
@@ -83,30 +84,24 @@ def _tabs(
     present = {name for cell in group for name in frameworks(cell)}
     for framework in FRAMEWORKS:
         if framework not in present:
-            reason = _reason(group, before)
-            note = f"There is no {TITLES[framework]} version of this step{reason}."
-            yield _prose(chapter, group[0].id, framework, note)
+            note = f"There is no {TITLES[framework]} version of this step"
+            if reason := stated_reason(chapter, group, before):
+                note += f": {reason.rstrip('.')}"
+            yield _prose(chapter, group[0], framework, f"{note}.")
 
 
-def _reason(group: list[NotebookNode], before: list[NotebookNode]) -> str:
-    """Why a group lacks a framework, as its author says it in the source."""
-    stated = [cell.metadata.only for cell in group if "only" in cell.metadata]
-    for cell in [*before, group[0]]:
-        if cell.cell_type == "markdown":
-            stated += ONLY.findall(cell.source)[-1:]
-    return f": {stated[0].strip().rstrip('.')}" if stated else ""
-
-
-def _prose(chapter: Chapter, cell_id: str, framework: str, text: str) -> NotebookNode:
+def _prose(
+    chapter: Chapter, cell: NotebookNode, framework: str, text: str
+) -> NotebookNode:
     """Prose of one framework; Sphinx sees no tags of prose, so a container has them."""
     if HEADING.search(text):
         raise BookError(
-            f"chapters/{chapter.name}.md: a heading in prose for {TITLES[framework]} "
+            f"{chapter.where(cell)}: a heading in prose for {TITLES[framework]} "
             "only; headings belong in prose for all frameworks"
         )
     fence = ":" * 12
     source = f"{fence}{{container}} tag-{framework}\n{text}\n{fence}"
-    return nbformat.v4.new_markdown_cell(source, id=f"{cell_id}-{framework}")
+    return nbformat.v4.new_markdown_cell(source, id=f"{cell.id}-{framework}")
 
 
 def _files(book: Book) -> Iterator[tuple[str, bytes]]:

@@ -3,7 +3,6 @@
 import asyncio
 import importlib.util
 import os
-import re
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -29,6 +28,7 @@ from book.inputs import (
 )
 from book.source import FRAMEWORKS, TITLES, Book, BookError, Chapter
 from book.split import read_notebook, serialise
+from book.terminal import plain
 
 PACKAGES = {
     "pytorch": "torch",
@@ -37,7 +37,6 @@ PACKAGES = {
     "mxnet": "mxnet",
 }
 CELL_TIMEOUT = 600  # seconds
-_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def _execute(book: Book, task: Task) -> None:
         if text := stderr(cell):
             raise BookError(
                 f"{_name(book, task, number)} writes to stderr; mend or silence "
-                f"what writes it:\n{_ANSI.sub('', text).rstrip()}"
+                f"what writes it:\n{plain(text).rstrip()}"
             )
     notebook.metadata.book = {"inputs": task.inputs}
     write_if_changed(task.path, serialise(notebook))
@@ -238,5 +237,5 @@ def _name(book: Book, task: Task, number: int) -> str:
 def _traceback(cell: NotebookNode, error: Exception) -> str:
     for output in cell.outputs:
         if output.output_type == "error":
-            return _ANSI.sub("", "\n".join(output.traceback))
-    return _ANSI.sub("", str(error))
+            return plain("\n".join(output.traceback))
+    return plain(str(error))

@@ -1,7 +1,6 @@
 """Runs Jupyter Book on _build/pages/ and completes _build/html/."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from book.pages import write_pages
 from book.source import FRAMEWORKS, Book, BookError
+from book.terminal import plain
 
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 PACKAGE = Path(__file__).parents[1]
@@ -37,16 +37,11 @@ def build_site(book: Book) -> Path:
     if result.returncode:
         # Sphinx would not repeat the warnings of pages that it has read already.
         shutil.rmtree(book.root / "_build/.doctrees", ignore_errors=True)
-        raise BookError(f"the site cannot be built:\n{plain(result.stdout)}")
+        raise BookError(f"the site cannot be built:\n{plain(result.stdout).strip()}")
     site = book.root / "_build/html"
     check_pages(book, site)
     copy_notebooks(book, site)
     return site
-
-
-def plain(text: str) -> str:
-    """Terminal output without its colours."""
-    return re.sub(r"\x1b\[[\d;]*m", "", text).strip()
 
 
 def check_pages(book: Book, site: Path) -> None:

@@ -1,6 +1,7 @@
 """The book as its authors write it: settings, table of contents, chapters and cells."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ TITLES = {
     "jax": "JAX",
     "mxnet": "MXNet",
 }
+
+
+_ONLY = re.compile(r"^%[ \t]*only\b([^:\n]*):[ \t]*(\S.*)$", re.MULTILINE)
 
 
 class BookError(Exception):
@@ -70,13 +74,6 @@ class Book:
         folder = self.root / "chapters"
         return tuple(read_chapter(folder / f"{name}.md") for name in self.chapter_names)
 
-    def chapter(self, name: str) -> Chapter:
-        for chapter in self.chapters:
-            if chapter.name == name:
-                return chapter
-        names = ", ".join(self.chapter_names)
-        raise BookError(f"no chapter {name!r}; there are: {names}")
-
     def notebook_path(self, chapter: Chapter, framework: str) -> Path:
         return self.root / "chapters" / framework / f"{chapter.name}.ipynb"
 
@@ -86,14 +83,17 @@ class Book:
 
     def url(self, document: str, anchor: str = "") -> str:
         """Address of a document (`chapters/densenet`) in the published site."""
-        base = self.config.get("html", {}).get("baseurl", "").rstrip("/")
+        base = self._settings("html").get("baseurl", "").rstrip("/")
         return f"{base}/{document}.html" + (f"#{anchor}" if anchor else "")
 
     @property
     def repository(self) -> tuple[str, str]:
         """Address and branch of the repository."""
-        settings = self.config.get("repository", {})
+        settings = self._settings("repository")
         return settings.get("url", "").rstrip("/"), settings.get("branch", "main")
+
+    def _settings(self, key: str) -> dict:
+        return _mapping(self.config.get(key, {}), f"_config.yml: `{key}`")
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
@@ -106,7 +106,7 @@ def read_chapter(path: Path) -> Chapter:
             f"_toc.yml: chapters/{path.stem} has no source; write chapters/{path.name} "
             "or take the entry out"
         )
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path, f"chapters/{path.name}")
     try:
         notebook = myst_to_notebook(text, add_source_map=True)
     except MystMetadataParsingError as error:
@@ -152,21 +152,76 @@ def groups(cells: Iterable[NotebookNode]) -> list[list[NotebookNode]]:
     return [list(run) for tagged, run in runs if tagged]
 
 
+def covered(group: Iterable[NotebookNode]) -> tuple[str, ...]:
+    """The frameworks for which a group has code, or, without any code, prose."""
+    cells = list(group)
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    present = {name for cell in code or cells for name in frameworks(cell)}
+    return tuple(name for name in FRAMEWORKS if name in present)
+
+
+def stated_reason(
+    chapter: Chapter, group: list[NotebookNode], before: NotebookNode | None
+) -> str:
+    """Why a group lacks a framework; empty where its author does not say.
+
+    The reason is the group's metadata `only`, or a line `% only jax, mxnet: <reason>`
+    in the prose before the group or in its first cell. Raises BookError if that line
+    names other frameworks than the group has.
+    """
+    stated = [str(cell.metadata.only) for cell in group if cell.metadata.get("only")]
+    for cell in (before, group[0]):
+        if cell is None or cell.cell_type != "markdown":
+            continue
+        for names, reason in _ONLY.findall(cell.source)[-1:]:
+            present = covered(group)
+            if {name.strip().lower() for name in names.split(",")} != set(present):
+                raise BookError(
+                    f"{chapter.where(group[0])}: `% only{names}:` stands above a group "
+                    f"of tabs for {', '.join(present)}; name these"
+                )
+            stated.append(reason)
+    return stated[0].strip() if stated else ""
+
+
 def _documents(entry: dict | list) -> Iterator[str]:
-    """Files of a table of contents, whatever its parts, chapters and sections."""
+    """Files of a table of contents, whatever its parts, chapters and sections.
+
+    Raises BookError for an entry that is not written as one.
+    """
     if isinstance(entry, list):
         for item in entry:
             yield from _documents(item)
         return
+    if not isinstance(entry, dict):
+        raise BookError(f"_toc.yml: {entry!r} is no entry; write `- file: <document>`")
     for key in ("root", "file"):
         if key in entry:
+            if not isinstance(entry[key], str):
+                raise BookError(f"_toc.yml: `{key}: {entry[key]}` must name a document")
             yield entry[key].removesuffix(".md")
     for key in ("parts", "chapters", "sections"):
         yield from _documents(entry.get(key, []))
 
 
+def read_text(path: Path, name: str) -> str:
+    """Text of a source; `name` is what a message calls the file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise BookError(f"{name}:{line}: is not UTF-8; save it as UTF-8") from None
+
+
 def _read_yaml(path: Path) -> dict:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = yaml.safe_load(read_text(path, path.name))
     except (OSError, yaml.YAMLError) as error:
         raise BookError(f"{path.name}: cannot be read: {error}") from None
+    return _mapping({} if content is None else content, path.name)
+
+
+def _mapping(value: object, place: str) -> dict:
+    if not isinstance(value, dict):
+        raise BookError(f"{place} must hold settings (`key: value`), not {value!r}")
+    return value

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from html import unescape
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -171,8 +173,12 @@ def notebook_menus(config: Config, chapter: str, pathto: Any) -> list[dict[str, 
 
 
 def source_menu(config: Config, page: str, title: str) -> dict[str, Any]:
-    """The menu of links to the repository: source, edit, report."""
+    """The menu of links to the repository: source, edit, report.
+
+    The title is the theme's, with HTML around its number.
+    """
     url, branch = repository(config)
+    title = unescape(re.sub(r"<[^>]+>", "", title))
     report = urlencode({"title": f"{title}: ", "body": f"Page: {page}\n\n"})
     return menu(
         "source-buttons",

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from d2l_lite import weights, zoo
+from d2l_lite import naming, weights, zoo
+from d2l_lite.checks import check_integer
 
 BATCH = 256
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -19,8 +20,11 @@ class Backend:
     Args:
         network: makes a `DenseNet` from its arguments.
         place: puts a model on the device, with memory for its weights.
-        arrays: a model's own arrays under their canonical names, in forward order.
-        shape: the canonical shape of such an array.
+        children: the parts of a module, in forward order.
+        kind: what a part is, as `d2l_lite.naming.name_layers` asks for it.
+        names: for each kind of layer the framework's names of `weight`, `bias`,
+            `running_mean` and `running_var`, where they are others.
+        shape: the canonical shape of one of the framework's own arrays.
         read: a NumPy copy of it, in PyTorch's layout.
         write: sets it from a NumPy array in PyTorch's layout.
         forward: a model in evaluation mode as a function of N×C×H×W NumPy images.
@@ -28,7 +32,9 @@ class Backend:
 
     network: Callable[..., Any]
     place: Callable[[Any], None]
-    arrays: Callable[[Any], dict[str, Any]]
+    children: Callable[[Any], list[Any]]
+    kind: Callable[[Any], naming.Kind]
+    names: Mapping[str, Mapping[str, str]]
     shape: Callable[[Any], tuple[int, ...]]
     read: Callable[[Any], np.ndarray]
     write: Callable[[Any, np.ndarray], None]
@@ -40,14 +46,11 @@ class Backend:
         """The network `name` of the zoo, with the weights that `seed` means everywhere.
 
         Raises:
-            ValueError: unknown name, or a number below 1; the message says which.
+            ValueError: an unknown name, or a number that is none or too small.
         """
-        for argument, value in (
-            ("in_channels", in_channels),
-            ("num_classes", num_classes),
-        ):
-            if value < 1:
-                raise ValueError(f"build({argument}={value}): must be at least 1")
+        check_integer(in_channels, 1, None, f"build(in_channels={in_channels!r})")
+        check_integer(num_classes, 1, None, f"build(num_classes={num_classes!r})")
+        check_integer(seed, 0, None, f"build(seed={seed!r})")
         arguments = zoo.arguments(name)
         model = self.network(in_channels, num_classes, **arguments)
         return self.initialize(model, seed)
@@ -80,11 +83,71 @@ class Backend:
     def predict(self, model: Any, images: np.ndarray) -> np.ndarray:
         """A network's N×K logits of N×C×H×W images, or a part's N×C×H×W maps.
 
-        In evaluation mode, 256 images at a time.
+        In evaluation mode, 256 images at a time; the model stays as it was.
+
+        Raises:
+            ValueError: images of a wrong shape, or too small for the network.
         """
+        images = self.batch_check(model, "predict")(images)
         forward = self.forward(model)
         starts = range(0, len(images), BATCH)
         return np.concatenate([forward(images[i : i + BATCH]) for i in starts])
+
+    def batch_check(self, model: Any, call: str) -> Callable[..., np.ndarray]:
+        """A function that checks a batch and returns its images in the model's dtype.
+
+        It takes N×C×H×W images and, if there are any, N labels, and raises ValueError,
+        opening with `call`, for what some framework would take without a word.
+        """
+        shapes = self._shapes(model)
+        name, array = next(iter(self.arrays(model).items()))
+        dtype, first = self.read(array).dtype, shapes[name]
+        channels = first[1] if len(first) == 4 else first[0]
+        classes = shapes.get("classifier.bias", (0,))[0]
+        transitions = sum(
+            "transition" in n and n.endswith("conv.weight") for n in shapes
+        )
+        # The stem quarters and rounds up, each transition halves and rounds down.
+        smallest = 4 * 2**transitions - 3 if classes else 1
+
+        def check(images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+            images = np.asarray(images)
+            if images.ndim != 4 or not len(images):
+                rule = "must be N×C×H×W with N at least 1"
+                raise ValueError(f"{call}: images of shape {images.shape}: {rule}")
+            _, found, height, width = images.shape
+            if found != channels:
+                raise ValueError(
+                    f"{call}: images of {found} channels: the model reads {channels}"
+                )
+            if min(height, width) < smallest:
+                raise ValueError(
+                    f"{call}: images of {height}×{width} pixels: {transitions} "
+                    f"transitions need at least {smallest}×{smallest}"
+                )
+            if classes and labels is not None:
+                low, high = np.min(labels), np.max(labels)
+                if low < 0 or high >= classes:
+                    raise ValueError(
+                        f"{call}: labels from {low} to {high}: the network has "
+                        f"{classes} classes, 0 to {classes - 1}"
+                    )
+            return images.astype(dtype, copy=False)
+
+        return check
+
+    def arrays(self, model: Any) -> dict[str, Any]:
+        """The model's own arrays under their canonical names, in forward order."""
+        return {
+            f"{name}.{array}".lstrip("."): found
+            for name, layer in naming.name_layers(model, self.children, self.kind)
+            for array in weights.ARRAYS
+            if (found := self._find(layer, array)) is not None
+        }
+
+    def _find(self, layer: Any, array: str) -> Any:
+        names = self.names.get(self.kind(layer), {})
+        return getattr(layer, names.get(array, array), None)
 
     def trainable(self, model: Any) -> dict[str, Any]:
         """The model's own arrays without the running statistics."""

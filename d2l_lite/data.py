@@ -1,5 +1,6 @@
 """Fashion-MNIST, from wherever it can be had."""
 
+import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,10 @@ import numpy as np
 
 from d2l_lite import DataError
 from d2l_lite import scale as scales
+from d2l_lite.checks import check_choice, check_integer, check_size
 from d2l_lite.download import cache_folder, fetch, verified
 from d2l_lite.idx import read_idx
-from d2l_lite.image_set import ImageSet, check_integer, check_size
+from d2l_lite.image_set import ImageSet
 from d2l_lite.images import pad
 
 SAMPLE = Path(__file__).parent / "sample"
@@ -50,10 +52,13 @@ class FashionMNIST:
     `validation` training images (default: a tenth), chosen by `seed` and by equal
     shares of the classes, are held out; the test set stays apart.
 
+    Attributes: `train`, `validation` and `test` are `ImageSet`s, `classes` the names
+    of the ten classes in the order of their labels, `scale` "quick" or "full".
+
     The full data come from `root` (which implies "full") or ``D2L_LITE_DATA``, a folder
     of the four IDX files, plain or ``.gz``, or with a sub-folder ``fashion-mnist`` of
     them. It may hold a well-formed subset of one's own. Where no folder is named they
-    come from the cache, Debian's package or the network, and are verified. Raises
+    come from Debian's package, the cache or the network, and are verified. Raises
     `DataError` for data that are missing or damaged, `ValueError` for arguments.
     """
 
@@ -90,24 +95,21 @@ class FashionMNIST:
                 "the embedded sample; leave one of the two out"
             )
         if scale is not None:
-            self.scale = scales.check(scale, f"FashionMNIST(scale={scale!r})")
-        else:
-            self.scale = scales.scale() if root is None else "full"
-        train, self.test = read(self.scale, root)
+            check_choice(scale, scales.SCALES, f"FashionMNIST(scale={scale!r})")
+        self.scale = scale or ("full" if root is not None else scales.scale())
+        train, test = read(self.scale, root)
         if scale is None and root is None:
             scales.announce(self._line(len(train)))
         if validation is None:
             validation = max(1, len(train) // 10)
         call = f"FashionMNIST(validation={validation!r})"
         check_integer(validation, 1, len(train) - 1, call)
-        self.train, self.validation = train.split(validation, seed)
-        for name in ("train", "validation", "test"):
-            images = getattr(self, name)
-            if resize is None:
-                images = replace(images, images=pad(images.images, 2))
-            else:
-                images = replace(images, size=tuple(resize))
-            setattr(self, name, images)
+        self.train, self.validation, self.test = (
+            replace(part, images=pad(part.images, 2))
+            if resize is None
+            else replace(part, size=tuple(resize))
+            for part in (*train.split(validation, seed), test)
+        )
 
     def _line(self, count: int) -> str:
         if self.scale == "quick":
@@ -122,7 +124,11 @@ class FashionMNIST:
 
 
 def read(scale: str, root: str | Path | None = None) -> tuple[ImageSet, ImageSet]:
-    """Read the training and the test set, 28×28."""
+    """Read the sample, or the full data, from `root` or ``D2L_LITE_DATA`` if given.
+
+    Returns the training and the test set, N×1×28×28. Raises `DataError` for files that
+    are missing, damaged, or do not fit together; the message has the remedy.
+    """
     if root is None:
         root = os.environ.get("D2L_LITE_DATA") or None
     sets = []
@@ -131,7 +137,7 @@ def read(scale: str, root: str | Path | None = None) -> tuple[ImageSet, ImageSet
         if scale == "quick":
             paths = [SAMPLE / f"{name}.gz" for name in names]
         elif root is not None:
-            paths = [_named(Path(root).expanduser(), name) for name in names]
+            paths = [_named(Path(root), name) for name in names]
         else:
             paths = [_found(name) for name in names]
         images, labels = map(read_idx, paths)
@@ -159,6 +165,9 @@ def read(scale: str, root: str | Path | None = None) -> tuple[ImageSet, ImageSet
 
 def _named(root: Path, name: str) -> Path:
     """Where a file lies in the folder that the user named."""
+    # A home folder that does not exist is a file not found, below.
+    with contextlib.suppress(RuntimeError):
+        root = root.expanduser()
     folder = root / "fashion-mnist" if (root / "fashion-mnist").is_dir() else root
     for path in (folder / name, folder / f"{name}.gz"):
         if path.exists():
@@ -170,10 +179,9 @@ def _named(root: Path, name: str) -> Path:
 
 
 def _found(name: str) -> Path:
-    """A verified file: in the cache, of Debian's package, or downloaded."""
-    cache = cache_folder() / "fashion-mnist"
-    for folder in (cache, DEBIAN):
-        if verified(folder / f"{name}.gz", SHA256[name]):
-            return folder / f"{name}.gz"
-    urls = [f"{mirror}{name}.gz" for mirror in MIRRORS]
-    return fetch(f"{name}.gz", urls, SHA256[name], cache, REMEDY)
+    """A verified file: of Debian's package, in the cache, or downloaded."""
+    file = f"{name}.gz"
+    if verified(DEBIAN / file, SHA256[name]):
+        return DEBIAN / file
+    urls = [f"{mirror}{file}" for mirror in MIRRORS]
+    return fetch(file, urls, SHA256[name], cache_folder() / "fashion-mnist", REMEDY)

@@ -29,17 +29,24 @@ class _MirrorError(Exception):
 
 
 def cache_folder() -> Path:
-    """``D2L_LITE_CACHE``, or ``d2l_lite`` in the platform's folder for caches."""
-    named = os.environ.get("D2L_LITE_CACHE")
-    if named:
-        return Path(named).expanduser()
+    """``D2L_LITE_CACHE``, or ``d2l_lite`` in the platform's folder for caches.
+
+    Raises `DataError` if that lies in a home folder that does not exist.
+    """
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "d2l_lite"
-    if sys.platform == "win32":
-        default, variable = Path.home() / "AppData" / "Local", "LOCALAPPDATA"
+        caches = "~/Library/Caches"
+    elif sys.platform == "win32":
+        caches = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     else:
-        default, variable = Path.home() / ".cache", "XDG_CACHE_HOME"
-    return Path(os.environ.get(variable) or default) / "d2l_lite"
+        caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    folder = Path(os.environ.get("D2L_LITE_CACHE") or f"{caches}/d2l_lite")
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:
+        raise DataError(
+            f"{folder}: there is no such home folder; name a folder that can be "
+            "written in D2L_LITE_CACHE"
+        ) from error
 
 
 def verified(path: Path, sha256: str) -> bool:
@@ -74,6 +81,8 @@ def fetch(
         folder.mkdir(parents=True, exist_ok=True)
         _adopt(folder.glob(f"{name}.*.part"), part)
         for url in urls:
+            # Asks the disk before the network, and tells that the part's writer lives.
+            part.touch()
             reason = _download(url, part, sha256)
             if not reason:
                 part.replace(target)
@@ -83,13 +92,16 @@ def fetch(
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise DataError(
-            f"{target}: cannot be written ({error.strerror}); free some space or name "
-            "a folder that can be written in D2L_LITE_CACHE"
+            f"{target}: cannot be written ({error.strerror}); remove what is in the "
+            "way, free some space, or name a folder that can be written in "
+            "D2L_LITE_CACHE"
         ) from error
     finally:
         # Given up, so the next download may go on from here at once.
         with contextlib.suppress(OSError):
             os.utime(part, (0, 0))
+            if not part.stat().st_size:
+                part.unlink()
     tried = "".join(f"\n  {reason}" for reason in reasons)
     raise DataError(f"{name}: no mirror delivered it{tried}\n{remedy}".rstrip())
 
@@ -100,7 +112,6 @@ def _adopt(parts: Iterator[Path], part: Path) -> None:
         with contextlib.suppress(OSError):
             if time.time() - other.stat().st_mtime > STALE_SECONDS:
                 other.replace(part)
-                part.touch()
 
 
 def _download(url: str, part: Path, sha256: str) -> str:
@@ -134,7 +145,8 @@ def _transfer(url: str, part: Path) -> bool:
         resumed = start > 0 and response.status == 206
         done = start if resumed else 0
         length = response.headers.get("Content-Length")
-        total = done + int(length) if length else None
+        # Without a length in digits only the checksum tells whether it is whole.
+        total = done + int(length) if length and length.isdecimal() else None
         bar = tqdm(
             desc=part.name.split(".")[0],
             initial=done,

@@ -77,23 +77,24 @@ class History:
 
     @classmethod
     def from_csv(cls, path: str | Path) -> "History":
-        """Read what `to_csv` wrote; a ValueError names the line that is wrong."""
+        """Read what `to_csv` wrote; a ValueError names the file and the wrong line."""
+        try:
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+            header, *rows = csv.reader(lines or [""])
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise ValueError(f"{path}: not a CSV file ({error})") from None
+        if tuple(header) != cls.columns():
+            given, expected = ", ".join(header) or "none", ", ".join(cls.columns())
+            raise ValueError(f"{path}: columns are {given}; expected {expected}")
         history = cls()
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            if tuple(header) != cls.columns():
-                expected = ", ".join(cls.columns())
-                given = ", ".join(header) or "none"
-                raise ValueError(f"{path}: columns are {given}; expected {expected}")
-            for row in reader:
-                try:
-                    history.append(**dict(zip(header, row, strict=True)))
-                except ValueError:
-                    raise ValueError(
-                        f"{path}, line {reader.line_num}: {','.join(row)!r} is not "
-                        f"{len(header)} numbers"
-                    ) from None
+        for number, row in enumerate(rows, 2):
+            try:
+                history.append(**dict(zip(header, row, strict=True)))
+            except ValueError:
+                raise ValueError(
+                    f"{path}, line {number}: {','.join(row)!r} is not "
+                    f"{len(header)} numbers"
+                ) from None
         return history
 
     def plot(self) -> Figure:

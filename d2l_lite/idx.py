@@ -49,7 +49,11 @@ def read_idx(path: str | Path) -> np.ndarray:
         raise _damaged(
             path, f"{problem}: shape {shape} needs {expected} bytes, found {found}"
         )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    try:
+        return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    except ValueError as error:
+        problem = f"impossible shape of {dimensions} dimensions ({error})"
+        raise _damaged(path, problem) from error
 
 
 def write_idx(path: str | Path, array: np.ndarray) -> None:

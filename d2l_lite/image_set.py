@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from d2l_lite.checks import check_integer, check_size
 from d2l_lite.images import mirror, normalise, resize, shifted_crop
 
 
@@ -64,6 +65,7 @@ class ImageSet:
     def split(self, count: int, seed: int) -> tuple["ImageSet", "ImageSet"]:
         """Hold `count` examples out, each class by its share: (the rest, held out)."""
         check_integer(count, 1, len(self) - 1, f"split({count!r})")
+        check_integer(seed, 0, None, f"split(seed={seed!r})")
         rng = np.random.default_rng(seed)
         sizes = np.bincount(self.labels, minlength=len(self.classes))
         shares = sizes * count / len(self)
@@ -121,22 +123,3 @@ class ImageSet:
             if self.size is not None:
                 images = resize(images, self.size)
             yield images, self.labels[chosen]
-
-
-def check_integer(value: object, low: int, high: int | None, call: str) -> None:
-    """Raise `ValueError`, opening with `call`, unless low <= value <= high."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < low or (high is not None and value > high):
-        limits = f"at least {low}" if high is None else f"{low} to {high}"
-        raise ValueError(f"{call}: must be an integer, {limits}")
-
-
-def check_size(size: object, call: str) -> None:
-    """Raise `ValueError`, opening with `call`, unless `size` is (height, width)."""
-    if not isinstance(size, (tuple, list)) or len(size) != 2:
-        raise ValueError(f"{call}: must be (height, width)")
-    for length in size:
-        if not isinstance(length, (int, np.integer)) or isinstance(length, bool):
-            raise ValueError(f"{call}: height and width must be integers")
-        if length < 1:
-            raise ValueError(f"{call}: height and width must be at least 1")

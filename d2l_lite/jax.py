@@ -1,7 +1,7 @@
 """The book's tools for JAX and Flax: networks, canonical weights, training."""
 
-import functools
 import random
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -18,14 +18,9 @@ __all__ = common.offers(models)
 
 KINDS = {nnx.Conv: "conv", nnx.BatchNorm: "norm", nnx.Linear: "linear"}
 FLAX_NAMES = {
-    "conv": {"weight": "kernel", "bias": "bias"},
-    "linear": {"weight": "kernel", "bias": "bias"},
-    "norm": {
-        "weight": "scale",
-        "bias": "bias",
-        "running_mean": "mean",
-        "running_var": "var",
-    },
+    "conv": {"weight": "kernel"},
+    "linear": {"weight": "kernel"},
+    "norm": {"weight": "scale", "running_mean": "mean", "running_var": "var"},
 }
 
 
@@ -59,10 +54,16 @@ def loss_and_gradients(
 ) -> tuple[float, dict[str, np.ndarray]]:
     """Mean cross-entropy in training mode, and its gradient by every parameter.
 
-    The model, its running statistics included, stays as it was.
+    Takes N×C×H×W images and N labels. The gradients have the parameters' canonical
+    names and layout. The model, its running statistics included, stays as it was.
+
+    Raises:
+        ValueError: images of a wrong shape or too small, labels beyond the classes.
     """
-    model.train()
-    graphdef, parameters, statistics = nnx.split(model, nnx.Param, ...)
+    images = _backend.batch_check(model, "loss_and_gradients")(images, labels)
+    copy = _copy(model)
+    copy.train()
+    graphdef, parameters, statistics = nnx.split(copy, nnx.Param, ...)
     (loss, _), gradients = _loss_and_gradients(
         graphdef, parameters, statistics, to_tensor(images), labels
     )
@@ -81,6 +82,8 @@ class Trainer(training.Trainer):
         # Donated buffers are written in place: no second copy of the weights.
         train = jax.jit(self._train, static_argnums=0, donate_argnums=(1, 2, 3))
 
+        check = _backend.batch_check(model, "Trainer.fit")
+
         def step(images, labels, learning_rate):
             nonlocal velocity
             _, parameters, statistics = nnx.split(model, nnx.Param, ...)
@@ -89,7 +92,7 @@ class Trainer(training.Trainer):
                 parameters,
                 statistics,
                 velocity,
-                to_tensor(images),
+                to_tensor(check(images, labels)),
                 labels,
                 learning_rate,
             )
@@ -132,26 +135,20 @@ _loss_and_gradients = jax.jit(
 )
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=0)
 def _logits(graphdef, state, X):
     return nnx.merge(graphdef, state)(X)
 
 
 def _forward(model: nnx.Module) -> Predict:
-    model.eval()
-    graphdef, state = nnx.split(model)
-
+    copy = _copy(model)
+    copy.eval()
+    graphdef, state = nnx.split(copy)
     return lambda images: to_numpy(_logits(graphdef, state, to_tensor(images)))
 
 
-def _arrays(model: nnx.Module) -> dict[str, nnx.Variable]:
-    """The model's own variables under their canonical names."""
-    layers = naming.name_layers(model, _children, _kind)
-    return weights.name_arrays(layers, _find)
-
-
-def _find(layer: nnx.Module, array: str) -> nnx.Variable | None:
-    return getattr(layer, FLAX_NAMES[_kind(layer)].get(array, ""), None)
+def _copy(model: nnx.Module) -> nnx.Module:
+    return nnx.merge(*nnx.split(model), copy=True)
 
 
 def _children(module: nnx.Module) -> list[object]:
@@ -183,7 +180,9 @@ def _write(array: nnx.Variable, new: np.ndarray) -> None:
 _backend = Backend(
     network=_network,
     place=lambda model: None,
-    arrays=_arrays,
+    children=_children,
+    kind=_kind,
+    names=FLAX_NAMES,
     shape=lambda array: weights.canonical_shape(array.value.shape),
     read=_read,
     write=_write,

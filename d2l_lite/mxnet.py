@@ -1,6 +1,7 @@
 """The book's tools for Apache MXNet: networks, canonical weights, training."""
 
 import random
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +13,7 @@ import mxnet as mx
 from mxnet import autograd, gluon
 from mxnet.gluon import nn
 
-from d2l_lite import common, naming, scale, training, weights
+from d2l_lite import common, naming, scale, training
 from d2l_lite.backend import Backend, Predict
 from d2l_lite.common import *
 from d2l_lite.models import mxnet as models
@@ -28,16 +29,7 @@ KINDS = {
     nn.Dense: "linear",
     nn.AvgPool2D: "pool",
 }
-GLUON_NAMES = {
-    "conv": {"weight": "weight", "bias": "bias"},
-    "linear": {"weight": "weight", "bias": "bias"},
-    "norm": {
-        "weight": "gamma",
-        "bias": "beta",
-        "running_mean": "running_mean",
-        "running_var": "running_var",
-    },
-}
+GLUON_NAMES = {"norm": {"weight": "gamma", "bias": "beta"}}
 
 
 def device() -> mx.Context:
@@ -70,8 +62,13 @@ def loss_and_gradients(
 ) -> tuple[float, dict[str, np.ndarray]]:
     """Mean cross-entropy in training mode, and its gradient by every parameter.
 
-    The model, its running statistics included, stays as it was.
+    Takes N×C×H×W images and N labels. The gradients have the parameters' canonical
+    names and layout. The model, its running statistics included, stays as it was.
+
+    Raises:
+        ValueError: images of a wrong shape or too small, labels beyond the classes.
     """
+    images = _backend.batch_check(model, "loss_and_gradients")(images, labels)
     before = get_weights(model)
     trainable = _backend.trainable(model)
     with autograd.record():
@@ -91,10 +88,12 @@ class Trainer(training.Trainer):
         parameters = list(_backend.trainable(model).values())
         velocities = [mx.np.zeros(p.shape, p.dtype, ctx=device()) for p in parameters]
 
+        check = _backend.batch_check(model, "Trainer.fit")
+
         def step(images, labels, learning_rate):
-            y = to_tensor(labels)
+            X, y = to_tensor(check(images, labels)), to_tensor(labels)
             with autograd.record():
-                logits = model(to_tensor(images))
+                logits = model(X)
                 loss = _loss(logits, y)
             loss.backward()
             for parameter, velocity in zip(parameters, velocities):
@@ -129,22 +128,8 @@ def _loss(logits: mx.np.ndarray, labels: mx.np.ndarray) -> mx.np.ndarray:
     return -mx.npx.pick(log_probabilities, labels, axis=-1).mean()
 
 
-def _arrays(model: gluon.Block) -> dict[str, gluon.Parameter]:
-    """The model's own parameters under their canonical names."""
-    layers = naming.name_layers(model, _children, _kind)
-    return weights.name_arrays(layers, _find)
-
-
-def _find(layer: gluon.Block, array: str) -> gluon.Parameter | None:
-    return getattr(layer, GLUON_NAMES[_kind(layer)].get(array, ""), None)
-
-
 def _children(module: gluon.Block) -> list[gluon.Block]:
     return list(getattr(module, "layers", module)._children.values())
-
-
-def _kind(module: gluon.Block) -> naming.Kind:
-    return naming.kind_of(module, KINDS)
 
 
 def _place(model: gluon.Block) -> None:
@@ -158,7 +143,9 @@ def _write(array: gluon.Parameter, new: np.ndarray) -> None:
 _backend = Backend(
     network=models.DenseNet,
     place=_place,
-    arrays=_arrays,
+    children=_children,
+    kind=partial(naming.kind_of, kinds=KINDS),
+    names=GLUON_NAMES,
     shape=lambda array: tuple(array.shape),
     read=lambda array: array.data().asnumpy(),
     write=_write,

@@ -8,6 +8,8 @@ from typing import Any
 import matplotlib.figure
 import numpy as np
 
+from d2l_lite.checks import check_integer
+
 # From Okabe and Ito's palette: told apart by colour-blind readers and in greyscale.
 BLUE, VERMILLION = "#0072B2", "#D55E00"
 
@@ -63,8 +65,7 @@ def show_images(
         )
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"{len(titles)} titles for {len(images)} images")
-    if columns < 1:
-        raise ValueError(f"columns={columns}: must be at least 1")
+    check_integer(columns, 1, None, f"columns={columns!r}")
     if images.dtype == np.uint8:
         images = images / 255
     elif images.min() < 0 or images.max() > 1:
@@ -93,14 +94,17 @@ def show_images(
     return figure
 
 
-def _check_labels(num_classes: int, **columns: np.ndarray) -> list[np.ndarray]:
-    """Return the columns as arrays of N class numbers, or raise ValueError."""
-    arrays = {name: np.asarray(column) for name, column in columns.items()}
-    shapes = {array.shape for array in arrays.values()}
-    if len(shapes) > 1 or len(shapes.copy().pop()) != 1:
-        given = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise ValueError(f"shapes {given}: expected one class number per example")
-    for name, array in arrays.items():
+def _check_labels(
+    labels: np.ndarray, predictions: np.ndarray, num_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as int64 arrays of N class numbers, or raise ValueError."""
+    labels, predictions = np.asarray(labels), np.asarray(predictions)
+    if labels.ndim != 1 or labels.shape != predictions.shape:
+        raise ValueError(
+            f"shapes labels {labels.shape}, predictions {predictions.shape}: "
+            "expected one class number per example"
+        )
+    for name, array in (("labels", labels), ("predictions", predictions)):
         if not np.issubdtype(array.dtype, np.integer):
             raise ValueError(f"{name} of type {array.dtype}: expected whole numbers")
         if array.size and not 0 <= array.min() <= array.max() < num_classes:
@@ -108,7 +112,7 @@ def _check_labels(num_classes: int, **columns: np.ndarray) -> list[np.ndarray]:
                 f"{name} from {array.min()} to {array.max()}: "
                 f"expected 0 to {num_classes - 1}"
             )
-    return [array.astype(np.int64) for array in arrays.values()]
+    return labels.astype(np.int64), predictions.astype(np.int64)
 
 
 def show_predictions(
@@ -125,10 +129,11 @@ def show_predictions(
         labels, predictions: N class numbers each.
         classes: names of the classes.
         columns: images per row.
+
+    Raises:
+        ValueError: numbers of no class, other shapes, or what `show_images` refuses.
     """
-    labels, predictions = _check_labels(
-        len(classes), labels=labels, predictions=predictions
-    )
+    labels, predictions = _check_labels(labels, predictions, len(classes))
     if len(labels) != len(images):
         raise ValueError(f"{len(labels)} labels for {len(images)} images")
     marks = np.where(labels == predictions, "✓", "✗")
@@ -149,16 +154,21 @@ def confusion_matrix(
 
     Returns:
         int64 num_classes×num_classes; the diagonal holds the right predictions.
+
+    Raises:
+        ValueError: not as many labels as predictions, or numbers of no class.
     """
-    labels, predictions = _check_labels(
-        num_classes, labels=labels, predictions=predictions
-    )
+    labels, predictions = _check_labels(labels, predictions, num_classes)
     counts = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes)
 
 
 def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Draw a confusion matrix: counts in the cells, shares of each row as shades."""
+    """Draw a confusion matrix: counts in the cells, shares of each row as shades.
+
+    Raises:
+        ValueError: not one row and one column for each class.
+    """
     matrix = np.asarray(matrix)
     count = len(classes)
     if matrix.shape != (count, count):

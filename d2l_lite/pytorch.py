@@ -1,13 +1,14 @@
 """The book's tools for PyTorch: networks, canonical weights, training."""
 
 import random
+from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from d2l_lite import common, naming, scale, training, weights
+from d2l_lite import common, naming, scale, training
 from d2l_lite.backend import Backend, Predict
 from d2l_lite.common import *
 from d2l_lite.models import pytorch as models
@@ -55,16 +56,19 @@ def loss_and_gradients(
 ) -> tuple[float, dict[str, np.ndarray]]:
     """Mean cross-entropy in training mode, and its gradient by every parameter.
 
-    The model, its running statistics included, stays as it was.
+    Takes N×C×H×W images and N labels. The gradients have the parameters' canonical
+    names and layout. The model, its running statistics included, stays as it was.
+
+    Raises:
+        ValueError: images of a wrong shape or too small, labels beyond the classes.
     """
-    before = get_weights(model)
+    images = _backend.batch_check(model, "loss_and_gradients")(images, labels)
+    before, mode = get_weights(model), model.training
     trainable = _backend.trainable(model)
-    model.train()
-    dtype = next(iter(trainable.values())).dtype
-    logits = model(to_tensor(images).to(dtype))
-    loss = F.cross_entropy(logits, to_tensor(labels))
+    loss = F.cross_entropy(model.train()(to_tensor(images)), to_tensor(labels))
     gradients = torch.autograd.grad(loss, list(trainable.values()))
     set_weights(model, before)
+    model.train(mode)
     return loss.item(), dict(zip(trainable, map(to_numpy, gradients)))
 
 
@@ -81,9 +85,11 @@ class Trainer(training.Trainer):
             weight_decay=self.weight_decay,
         )
 
+        check = _backend.batch_check(model, "Trainer.fit")
+
         def step(images, labels, learning_rate):
             model.train()
-            X, y = to_tensor(images), to_tensor(labels)
+            X, y = to_tensor(check(images, labels)), to_tensor(labels)
             X = X.to(memory_format=torch.channels_last)
             logits = model(X)
             loss = F.cross_entropy(logits, y)
@@ -100,28 +106,18 @@ class Trainer(training.Trainer):
 
 
 def _forward(model: nn.Module) -> Predict:
-    model.eval()
-    dtype = next(model.parameters()).dtype
-
     @torch.no_grad()
     def forward(images):
-        return to_numpy(model(to_tensor(images).to(dtype)))
+        mode = model.training
+        maps = to_numpy(model.eval()(to_tensor(images)))
+        model.train(mode)
+        return maps
 
     return forward
 
 
-def _arrays(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The model's own tensors under their canonical names."""
-    layers = naming.name_layers(model, _children, _kind)
-    return weights.name_arrays(layers, lambda layer, array: getattr(layer, array, None))
-
-
 def _children(module: nn.Module) -> list[nn.Module]:
     return list(getattr(module, "layers", module).children())
-
-
-def _kind(module: nn.Module) -> naming.Kind:
-    return naming.kind_of(module, KINDS)
 
 
 def _write(array: torch.Tensor, new: np.ndarray) -> None:
@@ -132,7 +128,9 @@ def _write(array: torch.Tensor, new: np.ndarray) -> None:
 _backend = Backend(
     network=models.DenseNet,
     place=lambda model: model.to(device()),
-    arrays=_arrays,
+    children=_children,
+    kind=partial(naming.kind_of, kinds=KINDS),
+    names={},
     shape=lambda array: tuple(array.shape),
     read=lambda array: to_numpy(array).copy(),
     write=_write,

@@ -3,6 +3,8 @@
 import os
 from functools import cache
 
+from d2l_lite.checks import check_choice
+
 SCALES = ("quick", "full")
 _accelerator = False
 
@@ -13,20 +15,13 @@ def accelerator_found(found: bool) -> None:
     _accelerator = found
 
 
-def scale(accelerator: bool | None = None) -> str:
+def scale() -> str:
     """Return ``D2L_LITE_SCALE``, else "full" with an accelerator, else "quick"."""
     named = os.environ.get("D2L_LITE_SCALE")
     if named:
-        return check(named, f"D2L_LITE_SCALE={named}")
-    found = _accelerator if accelerator is None else accelerator
-    return "full" if found else "quick"
-
-
-def check(value: str, call: str) -> str:
-    """Return `value`; raise `ValueError`, opening with `call`, if it is no scale."""
-    if value not in SCALES:
-        raise ValueError(f'{call}: must be "quick" or "full"')
-    return value
+        check_choice(named, SCALES, f"D2L_LITE_SCALE={named}")
+        return named
+    return "full" if _accelerator else "quick"
 
 
 @cache

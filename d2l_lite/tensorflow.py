@@ -1,5 +1,7 @@
 """The book's tools for TensorFlow and Keras: networks, canonical weights, training."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -20,8 +22,8 @@ KINDS = {
     layers.AveragePooling2D: "pool",
 }
 KERAS_NAMES = {
-    "conv": {"weight": "kernel", "bias": "bias"},
-    "linear": {"weight": "kernel", "bias": "bias"},
+    "conv": {"weight": "kernel"},
+    "linear": {"weight": "kernel"},
     "norm": {
         "weight": "gamma",
         "bias": "beta",
@@ -62,8 +64,13 @@ def loss_and_gradients(
 ) -> tuple[float, dict[str, np.ndarray]]:
     """Mean cross-entropy in training mode, and its gradient by every parameter.
 
-    The model, its running statistics included, stays as it was.
+    Takes N×C×H×W images and N labels. The gradients have the parameters' canonical
+    names and layout. The model, its running statistics included, stays as it was.
+
+    Raises:
+        ValueError: images of a wrong shape or too small, labels beyond the classes.
     """
+    images = _backend.batch_check(model, "loss_and_gradients")(images, labels)
     before = get_weights(model)
     trainable = _backend.trainable(model)
     with tf.GradientTape() as tape:
@@ -97,9 +104,11 @@ class Trainer(training.Trainer):
                 p.assign_sub(learning_rate * move)
             return loss, tf.math.count_nonzero(tf.argmax(logits, axis=1) == y)
 
+        check = _backend.batch_check(model, "Trainer.fit")
+
         def step(images, labels, learning_rate):
             rate = tf.constant(learning_rate, parameters[0].dtype)
-            return train(to_tensor(images), to_tensor(labels), rate)
+            return train(to_tensor(check(images, labels)), to_tensor(labels), rate)
 
         return step
 
@@ -120,22 +129,8 @@ def _canonical(array: tf.Tensor | keras.Variable) -> np.ndarray:
     return weights.from_channels_last(np.array(array))
 
 
-def _arrays(model: keras.Layer) -> dict[str, keras.Variable]:
-    """The model's own variables under their canonical names."""
-    named = naming.name_layers(model, _children, _kind)
-    return weights.name_arrays(named, _find)
-
-
-def _find(layer: keras.Layer, array: str) -> keras.Variable | None:
-    return getattr(layer, KERAS_NAMES[_kind(layer)].get(array, ""), None)
-
-
 def _children(module: keras.Layer) -> list[keras.Layer]:
     return list(getattr(module, "layers", []))
-
-
-def _kind(module: keras.Layer) -> naming.Kind:
-    return naming.kind_of(module, KINDS)
 
 
 def _write(array: keras.Variable, new: np.ndarray) -> None:
@@ -145,7 +140,9 @@ def _write(array: keras.Variable, new: np.ndarray) -> None:
 _backend = Backend(
     network=models.DenseNet,
     place=lambda model: None,
-    arrays=_arrays,
+    children=_children,
+    kind=partial(naming.kind_of, kinds=KINDS),
+    names=KERAS_NAMES,
     shape=lambda array: weights.canonical_shape(array.shape),
     read=_canonical,
     write=_write,

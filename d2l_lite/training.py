@@ -4,11 +4,12 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from d2l_lite.checks import check_choice, check_integer, check_real
 from d2l_lite.history import History
 from d2l_lite.progress import MODES, reporter
 
@@ -96,20 +97,19 @@ class Trainer:
     progress: str | None = None
 
     def __post_init__(self) -> None:
-        for name, lowest in (("max_epochs", 1), ("batch_size", 1), ("seed", 0)):
-            value, remedy = getattr(self, name), f"must be at least {lowest}, and whole"
-            self._check(name, isinstance(value, Integral) and value >= lowest, remedy)
-        rate, decay = self.learning_rate, self.weight_decay
-        self._check("learning_rate", 0 < rate < math.inf, "must be above 0 and finite")
-        self._check("momentum", 0 <= self.momentum < 1, "must be in [0, 1)")
-        self._check("weight_decay", 0 <= decay < math.inf, "must be at least 0")
-        for name, known in (("schedule", SCHEDULES), ("progress", (None, *MODES))):
-            remedy = f"choose from {', '.join(map(str, known))}"
-            self._check(name, getattr(self, name) in known, remedy)
-
-    def _check(self, name: str, right: bool, remedy: str) -> None:
-        if not right:
-            raise ValueError(f"Trainer({name}={getattr(self, name)!r}): {remedy}")
+        checks = {
+            "max_epochs": (check_integer, 1, None),
+            "batch_size": (check_integer, 1, None),
+            "learning_rate": (partial(check_real, above=True), 0, math.inf),
+            "schedule": (check_choice, SCHEDULES),
+            "momentum": (check_real, 0, 1),
+            "weight_decay": (check_real, 0, math.inf),
+            "seed": (check_integer, 0, None),
+            "progress": (check_choice, (None, *MODES)),
+        }
+        for name, (check, *limits) in checks.items():
+            value = getattr(self, name)
+            check(value, *limits, f"Trainer({name}={value!r})")
 
     def prepare(self, model: Any) -> Step:
         """Return `step(images, labels, rate) -> (loss, correct)`, given by a framework.
@@ -144,9 +144,8 @@ class Trainer:
                 start = time.perf_counter()
                 row = self._train_epoch(step, data.train, epoch, rng, progress)
                 seconds = time.perf_counter() - start
-                loss, rate = row["train_loss"], self.learning_rate
-                if not math.isfinite(loss):
-                    raise TrainingDiverged(epoch, loss, rate, history)
+                if not math.isfinite(loss := row["train_loss"]):
+                    raise TrainingDiverged(epoch, loss, self.learning_rate, history)
                 loss, accuracy = self.evaluate(model, data.validation)
                 row |= {"validation_loss": loss, "validation_accuracy": accuracy}
                 history.append(epoch=epoch, seconds=seconds, **row)

@@ -1,7 +1,6 @@
 """Weights as NumPy arrays in PyTorch's layout: named, checked, drawn from a seed."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -13,22 +12,6 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 class WeightsError(ValueError):
     """Weights that do not fit the network they were given to."""
-
-
-def name_arrays(
-    layers: Iterator[tuple[str, Any]], find: Callable[[Any, str], Any]
-) -> dict[str, Any]:
-    """Canonical name → a framework's own array, for named layers in forward order.
-
-    `find(layer, array)` gives the layer's `weight`, `bias`, `running_mean` or
-    `running_var`, or None where it has no such array.
-    """
-    return {
-        f"{name}.{array}".lstrip("."): found
-        for name, layer in layers
-        for array in ARRAYS
-        if (found := find(layer, array)) is not None
-    }
 
 
 def is_trainable(name: str) -> bool:

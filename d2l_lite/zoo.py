@@ -11,8 +11,10 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 def arguments(name: str) -> dict[str, Any]:
     """The arguments of a network; ValueError, with the nearest names, if unknown."""
-    if name not in NETWORKS:
-        near = difflib.get_close_matches(name, NETWORKS, cutoff=0.3) or sorted(NETWORKS)
+    if not isinstance(name, str) or name not in NETWORKS:
+        near = difflib.get_close_matches(str(name), NETWORKS, cutoff=0.3) or sorted(
+            NETWORKS
+        )
         raise ValueError(
             f"build({name!r}): unknown network; nearest names: {', '.join(near)}"
         )

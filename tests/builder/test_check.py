@@ -22,6 +22,11 @@ FIRST = "chapters/first.md"
 NOTEBOOK = "chapters/jax/first.ipynb"
 
 
+@pytest.fixture(autouse=True)
+def every_framework_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("book.check.installed", lambda framework: True)
+
+
 @pytest.fixture
 def right_book(
     temporary_book: TemporaryBook, pretend_execution: Callable
@@ -101,6 +106,26 @@ def test_outputs_of_other_inputs(right_book: TemporaryBook) -> None:
     ]
 
 
+def test_what_cannot_be_executed_here_need_not_be(
+    right_book: TemporaryBook,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.setattr("book.check.installed", lambda framework: framework != "mxnet")
+    right_book.write("d2l_lite/mxnet.py", "x = 1\n")
+    assert problems(right_book) == []
+    assert capsys.readouterr().out == (
+        "MXNet is not installed: whether its outputs are up to date was not checked.\n"
+    )
+    split(right_book.edit(FIRST, 'name = "mxnet"', 'name = "other"'))
+    assert problems(right_book) == []
+    right_book.edit(FIRST, 'name = "other"', 'name = "third"')
+    assert [line.split(":")[0] for line in problems(right_book)] == [
+        "chapters/mxnet/first.ipynb",
+        "d2l_lite/models/mxnet.py",
+    ]
+
+
 def test_a_notebook_without_chapter(right_book: TemporaryBook) -> None:
     right_book.write("chapters/mxnet/old.ipynb", "{}")
     assert problems(right_book) == [
@@ -151,8 +176,33 @@ def test_a_stated_reason_is_enough(temporary_book: TemporaryBook, text: str) -> 
     assert group_problems(temporary_book, text) == []
 
 
-def test_a_reason_without_words_is_none(temporary_book: TemporaryBook) -> None:
-    assert group_problems(temporary_book, "% only pytorch, jax:\n" + LACKING)
+@pytest.mark.parametrize("after", ["", "\nwords", "\n\nwords: these"])
+def test_a_reason_without_words_is_none(
+    temporary_book: TemporaryBook, after: str
+) -> None:
+    text = f"% only pytorch, jax:{after}\n"
+    assert group_problems(temporary_book, text + LACKING)
+
+
+@pytest.mark.parametrize("names", ["pytorch", "pytorch, jax, mxnet", "", "PyTorch jax"])
+def test_a_reason_names_the_frameworks_that_are_there(
+    temporary_book: TemporaryBook, names: str
+) -> None:
+    text = f"# Title\n\n% only {names}: the others compile by themselves\n"
+    found = group_problems(temporary_book, text + LACKING)
+    assert found == [
+        f"{FIRST}:8: `% only {names}:` stands above a group of tabs for pytorch, jax; "
+        "name these"
+    ]
+
+
+def test_what_is_no_page_is_a_problem(right_book: TemporaryBook) -> None:
+    prose = '+++ {"tags": ["jax"]}\n\n## For JAX\n\n```{code-cell} ipython3'
+    right_book.edit(FIRST, "Prose.\n\n```{code-cell} ipython3", prose)
+    assert (
+        f"{FIRST}:10: a heading in prose for JAX only; headings belong in prose for "
+        "all frameworks"
+    ) in problems(right_book)
 
 
 # Outputs

@@ -1,5 +1,8 @@
 """From merged cells to the pages that Sphinx reads, and to a site."""
 
+from types import SimpleNamespace
+from urllib.parse import parse_qs, urlparse
+
 import nbformat
 import pytest
 from docutils import nodes
@@ -8,7 +11,7 @@ from docutils.utils import new_document
 from book.pages import page_notebook, write_pages
 from book.site import build_site
 from book.source import FRAMEWORKS, Book, BookError, tags
-from book.sphinx_ext import FrameworkTabs, definition
+from book.sphinx_ext import FrameworkTabs, definition, source_menu
 from book.split import split
 
 GROUP = "".join(
@@ -69,7 +72,7 @@ def test_tagged_prose_goes_to_its_tab(temporary_book):
 def test_heading_in_tagged_prose_is_refused(temporary_book):
     prose = '+++ {"tags": ["jax"]}\n\n## Only here\n\n'
     book = temporary_book.chapters(first=f"# First\n\n{prose}{GROUP}")
-    with pytest.raises(BookError, match=r"chapters/first\.md: a heading .* for JAX"):
+    with pytest.raises(BookError, match=r"^chapters/first\.md:9: a heading .* for JAX"):
         page(book)
 
 
@@ -109,6 +112,15 @@ def test_runs_of_tagged_cells_become_tab_sets():
     assert {item[0]["sync_group"] for item in first} == {"framework"}
     assert shared.astext() == ""
     assert [item[0]["sync_id"] for item in second] == ["mxnet"]
+
+
+def test_a_mistake_is_reported_under_the_plain_title():
+    theme = {"repository_url": "https://example.org/r", "repository_branch": "main"}
+    title = '<span class="section-number">4. </span>Blocks &amp; <em>Layers</em>'
+    config = SimpleNamespace(html_theme_options=theme)
+    url = source_menu(config, "chapters/first", title)["buttons"][-1]["url"]
+    query = parse_qs(urlparse(url).query)
+    assert query["title"] == ["4. Blocks & Layers: "]
 
 
 def test_definition_is_the_source_as_written():

@@ -168,6 +168,9 @@ def test_a_missing_framework_is_skipped_with_a_line(
         ("d2l_lite/sample/images.bin", "1", "2", True),
         ("requirements.txt", "1.26.4", "1.26.5", True),
         ("requirements.txt", "# why", "# because", False),
+        ("requirements.txt", "ruff==1", "ruff==2", False),
+        ("requirements.txt", "ipykernel==1", "ipykernel==2", True),
+        ("requirements.txt", "matplotlib-inline==1", "matplotlib-inline==2", True),
     ],
 )
 def test_what_counts_as_an_input(
@@ -177,10 +180,23 @@ def test_what_counts_as_an_input(
     temporary_book.write("d2l_lite/data.py", module)
     for name in ("jax.py", "pytorch.py", "models/jax.py", "sample/images.bin"):
         temporary_book.write(f"d2l_lite/{name}", "x = 1\n")
-    temporary_book.write("requirements.txt", "numpy==1.26.4  # why\n")
+    temporary_book.write(
+        "requirements.txt",
+        "numpy==1.26.4  # why\n\n# From chapters to notebooks to the site.\n"
+        "ipykernel==1\nmatplotlib-inline==1\nruff==1\n",
+    )
     before = library_inputs(Book(temporary_book.root), "jax")
     after = library_inputs(temporary_book.edit(file, old, new), "jax")
     assert (after != before) == counts
+
+
+def test_the_library_is_read_once_for_a_book(temporary_book: TemporaryBook) -> None:
+    path = temporary_book.write("d2l_lite/jax.py", "x = 1\n")
+    book = Book(temporary_book.root)
+    before = library_inputs(book, "jax")
+    path.unlink()
+    assert library_inputs(book, "jax") == before
+    assert library_inputs(Book(temporary_book.root), "jax") != before
 
 
 @pytest.mark.parametrize(
@@ -217,7 +233,8 @@ def test_a_failed_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "notebook.ipynb"
-    write_if_changed(path, "old")
+    assert write_if_changed(path, b"old")
+    assert not write_if_changed(path, "old")
 
     def full(*arguments: object) -> None:
         raise OSError("No space left on device")

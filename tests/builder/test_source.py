@@ -3,6 +3,7 @@
 import pytest
 from small_book import CHAPTER, TemporaryBook
 
+from book.labels import read_labels
 from book.source import FRAMEWORKS, Book, BookError, frameworks, groups, tags
 
 
@@ -65,8 +66,61 @@ def test_a_chapter_without_source_is_named(temporary_book: TemporaryBook) -> Non
         _ = book.chapters
 
 
-def test_an_unknown_chapter_is_answered_with_the_names(
+@pytest.mark.parametrize(
+    ("entries", "what"),
+    [
+        (
+            "- chapters/first",
+            "'chapters/first' is no entry; write `- file: <document>`",
+        ),
+        ("- file:", "`file: None` must name a document"),
+        ("- file: 3", "`file: 3` must name a document"),
+        ("", "None is no entry; write `- file: <document>`"),
+    ],
+)
+def test_a_wrong_table_of_contents_is_named(
+    temporary_book: TemporaryBook, entries: str, what: str
+) -> None:
+    temporary_book.write("_toc.yml", f"root: book/index\nchapters:\n{entries}\n")
+    with pytest.raises(BookError) as error:
+        _ = Book(temporary_book.root).documents
+    assert str(error.value) == f"_toc.yml: {what}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ("- a", "_config.yml must hold settings (`key: value`), not ['a']"),
+        ("html:", "_config.yml: `html` must hold settings (`key: value`), not None"),
+    ],
+)
+def test_wrong_settings_are_named(
+    temporary_book: TemporaryBook, settings: str, what: str
+) -> None:
+    temporary_book.write("_config.yml", settings)
+    with pytest.raises(BookError) as error:
+        Book(temporary_book.root).url("book/index")
+    assert str(error.value) == what
+
+
+def test_a_source_that_is_not_utf8_is_named_with_its_line(
     temporary_book: TemporaryBook,
 ) -> None:
-    with pytest.raises(BookError, match="no chapter 'x'; there are: first"):
-        temporary_book.chapters(first=CHAPTER).chapter("x")
+    book = temporary_book.chapters(first="# First\n")
+    path = temporary_book.root / "chapters/first.md"
+    path.write_bytes(path.read_bytes() + "\nnaïve\n".encode("latin-1"))
+    message = "^chapters/first.md:7: is not UTF-8; save it as UTF-8$"
+    with pytest.raises(BookError, match=message):
+        _ = book.chapters
+    with pytest.raises(BookError, match=message):
+        read_labels(book)
+
+
+@pytest.mark.parametrize("option", ["mystnb:", "mystnb:\n  figure:", "mystnb: x"])
+def test_an_empty_figure_setting_is_named(
+    temporary_book: TemporaryBook, option: str
+) -> None:
+    text = f"# First\n\n```{{code-cell}} ipython3\n---\n{option}\n---\n1\n```\n"
+    book = temporary_book.chapters(first=text)
+    with pytest.raises(BookError, match=r"^chapters/first.md:7: the cell's option `"):
+        read_labels(book)

@@ -12,7 +12,7 @@ from small_book import CHAPTER, TemporaryBook
 from book.labels import read_labels
 from book.markdown import PlainMarkdown
 from book.source import FRAMEWORKS, Book, BookError
-from book.split import models_text, split
+from book.split import models_text, read_notebook, split
 
 
 def read(book: Book, framework: str, name: str = "first") -> NotebookNode:
@@ -58,7 +58,7 @@ def test_only_the_selected_notebooks_are_written(
     temporary_book: TemporaryBook,
 ) -> None:
     book = temporary_book.chapters(first=CHAPTER, second=CHAPTER)
-    split(book, [book.chapter("second")], ["jax"])
+    split(book, book.chapters[1:], ["jax"])
     notebooks = temporary_book.root.glob("chapters/*/*.ipynb")
     assert [book.relative(path) for path in notebooks] == ["chapters/jax/second.ipynb"]
 
@@ -94,9 +94,27 @@ def test_only_useful_metadata_stays(temporary_book: TemporaryBook) -> None:
     assert metadata == {"tags": ["nbval-skip"], "mystnb": {"image": {"alt": "A line"}}}
 
 
-def test_an_unreadable_notebook_is_written_anew(temporary_book: TemporaryBook) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<<<<<<< a conflict",
+        "",
+        "[]",
+        "{}",
+        "null",
+        '{"cells": 5}',
+        '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": 5}',
+        '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{}]}',
+        '{"nbformat": 4, "nbformat_minor": 5, "metadata": 5, "cells": []}',
+        '{"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": []}',
+    ],
+)
+def test_an_unreadable_notebook_is_written_anew(
+    temporary_book: TemporaryBook, text: str
+) -> None:
     book = temporary_book.chapters(first=CHAPTER)
-    temporary_book.write("chapters/jax/first.ipynb", "<<<<<<< a conflict")
+    path = temporary_book.write("chapters/jax/first.ipynb", text)
+    assert read_notebook(path) is None
     split(book)
     assert len(json.loads((book.root / "chapters/jax/first.ipynb").read_text())) == 4
 
@@ -204,7 +222,7 @@ TRANSLATIONS = {
 def test_myst_becomes_plain_markdown(temporary_book: TemporaryBook, case: str) -> None:
     source, expected = TRANSLATIONS[case]
     book = temporary_book.chapters(first=source + "\n", second=SECOND)
-    first = book.chapter("first")
+    first = book.chapters[0]
     plain = PlainMarkdown(book, read_labels(book), first)
     (cell,) = first.cells
     assert plain.translate(cell.source, first.line(cell)) == expected
@@ -218,6 +236,29 @@ def test_a_directive_without_plain_form_is_named(
     message = r"chapters/first.md:7: a notebook cannot show the directive \{mermaid\}"
     with pytest.raises(BookError, match=message):
         split(book)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "\nwords",
+        "\n  - no row",
+        "",
+        "\n* - one\n  - two\n* - three",
+        "\n:header-rows: x\n* - one",
+    ],
+)
+def test_a_wrong_list_table_is_named(temporary_book: TemporaryBook, table: str) -> None:
+    text = f"# Title\n\n```{{list-table}} Sizes{table}\n```\n"
+    with pytest.raises(BookError, match=r"^chapters/first.md:7: a \{list-table\} need"):
+        split(temporary_book.chapters(first=text))
+
+
+def test_a_complete_address_is_left_alone(temporary_book: TemporaryBook) -> None:
+    text = "[a](//b.org/c), [d](mailto:e) and ![f](//b.org/g.png)"
+    book = temporary_book.chapters(first=text)
+    plain = PlainMarkdown(book, read_labels(book), book.chapters[0])
+    assert plain.translate(text, 1) == text
 
 
 # Models

@@ -216,6 +216,11 @@ def test_split_depends_on_the_seed_only():
     for count in (0, 10, "2"):
         with pytest.raises(ValueError, match="an integer, 1 to 9$"):
             tiny().split(count, 0)
+    for seed in (-1, "a", None):
+        with pytest.raises(
+            ValueError, match=rf"^split\(seed={seed!r}\): must be an int"
+        ):
+            tiny().split(2, seed)
 
 
 @pytest.mark.parametrize(
@@ -346,10 +351,12 @@ def test_validation_and_seed():
         ({"resize": (0, 96)}, "(resize=(0, 96)): height and width must be at least 1"),
         ({"resize": (96, -1)}, "(resize=(96, -1)): height and width must be at least"),
         ({"resize": (9.5, 9)}, "(resize=(9.5, 9)): height and width must be integers"),
+        ({"resize": (True, 9)}, "(resize=(True, 9)): height and width must be integer"),
         ({"resize": 96}, "(resize=96): must be (height, width)"),
         ({"resize": (1, 2, 3)}, "(resize=(1, 2, 3)): must be (height, width)"),
-        ({"scale": "huge"}, '(scale=\'huge\'): must be "quick" or "full"'),
-        ({"scale": ""}, "(scale=''): must be"),
+        ({"scale": "huge"}, "(scale='huge'): choose from quick, full"),
+        ({"scale": ""}, "(scale=''): choose from"),
+        ({"scale": ["full"]}, "(scale=['full']): choose from"),
         ({"validation": 0}, "(validation=0): must be an integer, 1 to 3999"),
         ({"validation": 4000}, "(validation=4000): must be an integer, 1 to 3999"),
         ({"validation": 0.1}, "(validation=0.1): must be an integer"),
@@ -384,7 +391,7 @@ def test_one_line_says_how_large_the_run_is(capsys, monkeypatch):
 
 def test_unknown_scale_in_the_environment(monkeypatch):
     monkeypatch.setenv("D2L_LITE_SCALE", "huge")
-    with pytest.raises(ValueError, match="^D2L_LITE_SCALE=huge: must be"):
+    with pytest.raises(ValueError, match="^D2L_LITE_SCALE=huge: choose from"):
         FashionMNIST()
 
 
@@ -417,6 +424,11 @@ def test_named_folder_without_files_is_an_error(monkeypatch, tmp_path):
     with pytest.raises(DataError, match="named by root or D2L_LITE_DATA") as caught:
         FashionMNIST(scale="full")
     assert str(caught.value).startswith(f"{path}: not found, nor with .gz")
+
+
+def test_named_folder_of_a_user_that_does_not_exist():
+    with pytest.raises(DataError, match="^~nobody-has-this-name/x/.*: not found"):
+        FashionMNIST(root="~nobody-has-this-name/x")
 
 
 def zeros(*shape):
@@ -460,17 +472,19 @@ def hashes_of_own_data(monkeypatch, tmp_path):
     return packed
 
 
-def test_cache_comes_before_debian_before_the_network(
+def test_debian_comes_before_cache_before_the_network(
     monkeypatch, tmp_path, hashes_of_own_data
 ):
     packed, cache = hashes_of_own_data, tmp_path / "cache" / "fashion-mnist"
     with pytest.raises(DataError, match="no mirror delivered it"):
         FashionMNIST("full")
-    monkeypatch.setattr(data, "DEBIAN", packed)
-    assert len(FashionMNIST("full").test) == 40
+    with monkeypatch.context() as patch:
+        patch.setattr(data, "DEBIAN", packed)
+        # No home: the cache is not even looked for.
+        patch.setenv("D2L_LITE_CACHE", "~nobody-has-this-name/x")
+        assert len(FashionMNIST("full").test) == 40
     assert not list(cache.glob("*"))
     shutil.copytree(packed, cache, dirs_exist_ok=True)
-    monkeypatch.setattr(data, "DEBIAN", tmp_path / "none")
     assert len(FashionMNIST("full").test) == 40
 
 

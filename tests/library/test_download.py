@@ -46,7 +46,8 @@ class Handler(BaseHTTPRequestHandler):
                 return self.send_error(416)
         self.send_response(206 if start else 200)
         if behaviour != "no-length":
-            self.send_header("Content-Length", str(len(body) - start))
+            length = "abc" if behaviour == "bad-length" else str(len(body) - start)
+            self.send_header("Content-Length", length)
         self.end_headers()
         if behaviour in ("cut", "hang"):
             self.wfile.write(body[start:HALF])
@@ -95,7 +96,9 @@ def leave_part(folder, content, age=3600):
     return part
 
 
-@pytest.mark.parametrize("behaviour", ["good", "no-range", "no-length", "repacked"])
+@pytest.mark.parametrize(
+    "behaviour", ["good", "no-range", "no-length", "bad-length", "repacked"]
+)
 def test_downloads_once(server, tmp_path, behaviour, capfd):
     folder = tmp_path / "new" / "folder"
     assert get(server, folder, behaviour) == folder / NAME
@@ -246,8 +249,9 @@ def test_full_disk(server, tmp_path, monkeypatch):
     with pytest.raises(DataError) as caught:
         get(server, tmp_path, "good")
     assert str(caught.value) == (
-        f"{tmp_path / NAME}: cannot be written (No space left on device); free some "
-        "space or name a folder that can be written in D2L_LITE_CACHE"
+        f"{tmp_path / NAME}: cannot be written (No space left on device); remove "
+        "what is in the way, free some space, or name a folder that can be written in "
+        "D2L_LITE_CACHE"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -260,13 +264,24 @@ def test_folder_that_cannot_be_made(server, tmp_path):
     assert server.requests == []
 
 
-def test_folder_that_is_read_only(server, tmp_path, monkeypatch):
+@pytest.mark.parametrize("step, requests", [("mkdir", 0), ("touch", 0), ("replace", 1)])
+def test_folder_that_is_read_only(server, tmp_path, monkeypatch, step, requests):
     def refuse(path, *_, **__):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, step, refuse)
     with pytest.raises(DataError, match="Read-only file system.*D2L_LITE_CACHE"):
         get(server, tmp_path, "good")
+    # The network is asked only for what can be kept.
+    assert len(server.requests) == requests
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_in_the_place_of_the_file(server, tmp_path):
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(DataError, match="Is a directory.*remove what is in the way"):
+        get(server, tmp_path, "good")
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
 def test_time_out_goes_to_the_next_mirror(server, tmp_path, monkeypatch):
@@ -288,3 +303,17 @@ def test_cache_folder(monkeypatch):
     assert cache_folder() == Path("/cache/d2l_lite")
     monkeypatch.setattr(sys, "platform", "darwin")
     assert cache_folder() == Path("/home/reader/Library/Caches/d2l_lite")
+
+
+def test_cache_folder_without_a_home(monkeypatch):
+    monkeypatch.setenv("D2L_LITE_CACHE", "~nobody-has-this-name/x")
+    with pytest.raises(DataError, match="^~nobody-has-this-name/x: .*D2L_LITE_CACHE"):
+        cache_folder()
+
+    def no_home(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    monkeypatch.delenv("D2L_LITE_CACHE")
+    with pytest.raises(DataError, match="d2l_lite: there is no such home folder"):
+        cache_folder()

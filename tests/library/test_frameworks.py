@@ -126,10 +126,48 @@ def test_unknown_network_names_the_nearest(framework):
         framework.build("densnet")
 
 
-@pytest.mark.parametrize("argument", ["in_channels", "num_classes"])
-def test_sizes_below_one(framework, argument):
-    with pytest.raises(ValueError, match=rf"build\({argument}=0\): must be at least 1"):
-        framework.build("densenet", **{argument: 0})
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("in_channels", 0), ("num_classes", 1.5), ("in_channels", "1"), ("seed", -1)],
+)
+def test_bad_arguments_of_build(framework, argument, value):
+    with pytest.raises(ValueError, match=rf"build\({argument}={value!r}\)"):
+        framework.build("densenet", **{argument: value})
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 32, 32), r"shape \(1, 32, 32\): must be N×C×H×W"),
+        ((0, 1, 32, 32), r"shape \(0, 1, 32, 32\): must be N×C×H×W with N at least 1"),
+        ((2, 3, 32, 32), "3 channels: the model reads 1"),
+        # (28 + 1) / 2 = 14, 7, then 3, 1 and 0 pixels; 29 gives 15, 8, 4, 2, 1.
+        ((2, 1, 28, 28), "28×28 pixels: 3 transitions need at least 29×29"),
+    ],
+)
+def test_images_that_do_not_fit(framework, shape, message):
+    net = framework.build("densenet")
+    with pytest.raises(ValueError, match=f"^predict: images of {message}"):
+        framework.predict(net, np.ones(shape, np.float32))
+
+
+def test_the_smallest_images_and_any_precision(framework):
+    net = framework.build("densenet")
+    images = np.random.default_rng(0).integers(256, size=(1, 1, 29, 29), dtype=np.uint8)
+    logits = framework.predict(net, images)
+    assert np.isfinite(logits).all()
+    np.testing.assert_array_equal(logits, framework.predict(net, images.astype(float)))
+
+
+def test_labels_beyond_the_classes(framework):
+    net = framework.build("densenet", num_classes=5)
+    images, labels = np.ones((2, 1, 32, 32), np.float32), np.array([0, 5])
+    message = "labels from 0 to 5: the network has 5 classes, 0 to 4"
+    with pytest.raises(ValueError, match=f"^loss_and_gradients: {message}"):
+        framework.loss_and_gradients(net, images, labels)
+    step = framework.Trainer(max_epochs=1).prepare(net)
+    with pytest.raises(ValueError, match=f"^Trainer.fit: {message}"):
+        step(images, labels, 0.1)
 
 
 def test_images_go_in_and_out_as_channels_first(framework):
@@ -165,3 +203,18 @@ def test_a_module_imports_no_other_framework(module):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_looking_at_a_model_does_not_change_its_mode(training):
+    """PyTorch's and Flax's models carry a switch; a reader's loop relies on it."""
+    images, labels = np.ones((2, 1, 32, 32), np.float32), np.array([0, 1])
+    for name in ("pytorch", "jax"):
+        net = d2l(name).build("densenet")
+        net.train() if training else net.eval()
+        d2l(name).predict(net, images)
+        if name == "pytorch":
+            d2l(name).loss_and_gradients(net, images, labels)
+            assert all(module.training == training for module in net.modules())
+        else:
+            assert net.features.layers[1].use_running_average != training

@@ -105,6 +105,13 @@ def test_wrong_csv_is_named(tmp_path, text, message):
     assert str(path) in str(error.value)
 
 
+def test_a_file_that_is_no_text_is_named(tmp_path, history):
+    path = tmp_path / "figure.png"
+    path.write_bytes(history.plot().png())
+    with pytest.raises(ValueError, match=r"figure\.png: not a CSV file \(.*0x89"):
+        History.from_csv(path)
+
+
 def test_plot_draws_loss_and_accuracy_over_whole_epochs(history):
     figure = history.plot()
     assert isinstance(figure, Figure)

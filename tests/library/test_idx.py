@@ -60,6 +60,8 @@ damaged_middle = bytes(
         # 0x0D: four-byte floats.
         ("a", b"\0\0\x0d\1\0\0\0\1" + bytes(4), "type 0x0d, not unsigned bytes"),
         ("a", HEADER[:9], "truncated in its header"),
+        ("a", b"\0\0\x08\x46" + bytes(280), "impossible shape of 70 dimensions"),
+        ("a", b"\0\0\x08\4" + bytes(4) + b"\xff" * 12, "shape of 4 dimensions"),
         ("a", CONTENT[:-1], r"truncated: shape \(2, 3\) needs 6 bytes, found 5"),
         ("a", CONTENT + b"\0", r"trailing bytes: .* needs 6 bytes, found 7"),
         ("a.gz", CONTENT, "not a whole gzip file"),

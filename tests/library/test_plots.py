@@ -95,7 +95,11 @@ def test_float_images_in_the_unit_range_are_not_stretched():
         ({"images": np.zeros((2, 8, 8, 3))}, r"shape \(2, 8, 8, 3\)"),
         ({"images": np.zeros((0, 1, 8, 8))}, r"shape \(0, 1, 8, 8\)"),
         ({"images": images(2), "titles": ["a"]}, "1 titles for 2 images"),
-        ({"images": images(2), "columns": 0}, "columns=0: must be at least 1"),
+        (
+            {"images": images(2), "columns": 0},
+            "columns=0: must be an integer, at least",
+        ),
+        ({"images": images(2), "columns": 2.5}, "columns=2.5: must be an integer"),
     ],
 )
 def test_show_images_refuses(arguments, message):

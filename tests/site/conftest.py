@@ -28,6 +28,7 @@ class Visit:
     def __init__(self, page: Page, site: Path) -> None:
         self.page = page
         self.site = site
+        self.document = ""
         self.errors: list[str] = []
         self.outside: list[str] = []
         page.on("console", self._on_console)
@@ -37,6 +38,7 @@ class Visit:
 
     def go(self, document: str, query: str = "") -> Page:
         """Opens a document (`chapters/densenet`) and waits for its mathematics."""
+        self.document = document
         self.page.goto((self.site / f"{document}.html").as_uri() + query)
         self.page.evaluate("window.MathJax?.startup.promise")
         return self.page

@@ -1,8 +1,11 @@
 """Every page of the built site as a reader's browser sees it, without a network."""
 
 import json
+import re
+from functools import cache
+from html import unescape
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import parse_qs, unquote, urlparse
 
 import pytest
 
@@ -44,17 +47,35 @@ def test_mathematics_is_set(tab):
 def test_tab_sets_have_all_frameworks_and_follow_a_click(tab):
     page = tab.page
     sets = page.evaluate(TAB_SETS)
+    assert sets or tab.document not in CHAPTERS
     assert sets == [list(FRAMEWORKS)] * len(sets)
     for framework in reversed(FRAMEWORKS if sets else ()):
         page.locator(f"label[data-sync-id={framework}]").last.click()
         assert page.evaluate(CHOSEN) == [framework] * len(sets)
 
 
+@cache
+def anchors(path: Path) -> set[str]:
+    """The places of a page to which a link can lead."""
+    found = re.findall(r'\b(?:id|name)="([^"]+)"', path.read_text(encoding="utf-8"))
+    return set(map(unescape, found))
+
+
 def test_links_within_the_site_lead_somewhere(tab):
     page = tab.page
     for url in page.evaluate("[...document.links].map(link => link.href)"):
         if url.startswith("file:"):
-            assert Path(unquote(urlparse(url).path)).is_file(), url
+            parts = urlparse(url)
+            path = Path(unquote(parts.path))
+            assert path.is_file(), url
+            assert not parts.fragment or unquote(parts.fragment) in anchors(path), url
+
+
+def test_a_mistake_is_reported_under_a_plain_title(tab):
+    links = tab.page.locator(".dropdown-source-buttons a")
+    url = links.last.evaluate("link => link.href")
+    (title,) = parse_qs(urlparse(url).query)["title"]
+    assert not re.search(r"[<>]|&\w+;", title), title
 
 
 def test_a_phone_need_not_scroll_sideways(tab):

@@ -1,0 +1,44 @@
+"""Arguments out of their range as one kind of error, before any work begins."""
+
+import math
+from collections.abc import Collection
+from numbers import Integral, Real
+
+
+def check_integer(value: object, low: int, high: int | None, call: str) -> None:
+    """Raise `ValueError`, opening with `call`, unless low <= value <= high."""
+    if not _is(Integral, value) or value < low or (high is not None and value > high):
+        limits = f"at least {low}" if high is None else f"{low} to {high}"
+        raise ValueError(f"{call}: must be an integer, {limits}")
+
+
+def check_real(
+    value: object, low: float, high: float, call: str, above: bool = False
+) -> None:
+    """Raise `ValueError` unless low <= value < high, or with `above` low < value."""
+    if not _is(Real, value) or not low <= value < high or (above and value == low):
+        first = f"{'above' if above else 'at least'} {low}"
+        last = "finite" if high == math.inf else f"below {high}"
+        raise ValueError(f"{call}: must be a number, {first} and {last}")
+
+
+def check_choice(value: object, choices: Collection[object], call: str) -> None:
+    """Raise `ValueError`, opening with `call`, unless `value` is one of `choices`."""
+    # A tuple, because a dictionary cannot be asked for a list.
+    if value not in tuple(choices):
+        raise ValueError(f"{call}: choose from {', '.join(map(str, choices))}")
+
+
+def check_size(size: object, call: str) -> None:
+    """Raise `ValueError`, opening with `call`, unless `size` is (height, width)."""
+    if not isinstance(size, (tuple, list)) or len(size) != 2:
+        raise ValueError(f"{call}: must be (height, width)")
+    if not all(_is(Integral, length) for length in size):
+        raise ValueError(f"{call}: height and width must be integers")
+    if min(size) < 1:
+        raise ValueError(f"{call}: height and width must be at least 1")
+
+
+def _is(kind: type, value: object) -> bool:
+    """Whether a value is of a kind of number; True and False are of none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
