@@ -28,6 +28,7 @@ class Backend:
         read: a NumPy copy of it, in PyTorch's layout.
         write: sets it from a NumPy array in PyTorch's layout.
         forward: a model in evaluation mode as a function of N×C×H×W NumPy images.
+        gradients: of a batch, what `loss_and_gradients` returns; may move statistics.
     """
 
     network: Callable[..., Any]
@@ -39,6 +40,7 @@ class Backend:
     read: Callable[[Any], np.ndarray]
     write: Callable[[Any, np.ndarray], None]
     forward: Callable[[Any], Predict]
+    gradients: Callable[[Any, np.ndarray, np.ndarray], tuple[float, dict]]
 
     def build(
         self, name: str, in_channels: int = 1, num_classes: int = 10, seed: int = 0
@@ -92,6 +94,23 @@ class Backend:
         forward = self.forward(model)
         starts = range(0, len(images), BATCH)
         return np.concatenate([forward(images[i : i + BATCH]) for i in starts])
+
+    def loss_and_gradients(
+        self, model: Any, images: np.ndarray, labels: np.ndarray
+    ) -> tuple[float, dict[str, np.ndarray]]:
+        """Mean cross-entropy in training mode, and its gradient by every parameter.
+
+        Takes N×C×H×W images and N labels. The gradients have the parameters' canonical
+        names and layout. The model, its running statistics included, stays as it was.
+
+        Raises:
+            ValueError: images of a wrong shape or too small, labels beyond the classes.
+        """
+        images = self.batch_check(model, "loss_and_gradients")(images, labels)
+        before = self.get_weights(model)
+        loss, gradients = self.gradients(model, images, labels)
+        self.set_weights(model, before)
+        return loss, gradients
 
     def batch_check(self, model: Any, call: str) -> Callable[..., np.ndarray]:
         """A function that checks a batch and returns its images in the model's dtype.

@@ -49,29 +49,6 @@ def to_numpy(tensor: jax.Array) -> np.ndarray:
     return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
 
 
-def loss_and_gradients(
-    model: nnx.Module, images: np.ndarray, labels: np.ndarray
-) -> tuple[float, dict[str, np.ndarray]]:
-    """Mean cross-entropy in training mode, and its gradient by every parameter.
-
-    Takes N×C×H×W images and N labels. The gradients have the parameters' canonical
-    names and layout. The model, its running statistics included, stays as it was.
-
-    Raises:
-        ValueError: images of a wrong shape or too small, labels beyond the classes.
-    """
-    images = _backend.batch_check(model, "loss_and_gradients")(images, labels)
-    copy = _copy(model)
-    copy.train()
-    graphdef, parameters, statistics = nnx.split(copy, nnx.Param, ...)
-    (loss, _), gradients = _loss_and_gradients(
-        graphdef, parameters, statistics, to_tensor(images), labels
-    )
-    # The gradients have the parameters' structure, so the model's own names fit them.
-    carrier = _backend.trainable(nnx.merge(graphdef, gradients, statistics))
-    return float(loss), {name: _read(array) for name, array in carrier.items()}
-
-
 class Trainer(training.Trainer):
     """Trains a `flax.nnx.Module`; see `d2l_lite.training.Trainer`."""
 
@@ -140,6 +117,20 @@ def _logits(graphdef, state, X):
     return nnx.merge(graphdef, state)(X)
 
 
+def _gradients(
+    model: nnx.Module, images: np.ndarray, labels: np.ndarray
+) -> tuple[float, dict[str, np.ndarray]]:
+    copy = _copy(model)
+    copy.train()
+    graphdef, parameters, statistics = nnx.split(copy, nnx.Param, ...)
+    (loss, _), gradients = _loss_and_gradients(
+        graphdef, parameters, statistics, to_tensor(images), labels
+    )
+    # The gradients have the parameters' structure, so the model's own names fit them.
+    carrier = _backend.trainable(nnx.merge(graphdef, gradients, statistics))
+    return float(loss), {name: _read(array) for name, array in carrier.items()}
+
+
 def _forward(model: nnx.Module) -> Predict:
     copy = _copy(model)
     copy.eval()
@@ -187,6 +178,7 @@ _backend = Backend(
     read=_read,
     write=_write,
     forward=_forward,
+    gradients=_gradients,
 )
 build = _backend.build
 initialize = _backend.initialize
@@ -194,3 +186,4 @@ get_weights = _backend.get_weights
 set_weights = _backend.set_weights
 count_parameters = _backend.count_parameters
 predict = _backend.predict
+loss_and_gradients = _backend.loss_and_gradients

@@ -57,28 +57,6 @@ def to_numpy(tensor: mx.np.ndarray) -> np.ndarray:
     return tensor.asnumpy()
 
 
-def loss_and_gradients(
-    model: gluon.Block, images: np.ndarray, labels: np.ndarray
-) -> tuple[float, dict[str, np.ndarray]]:
-    """Mean cross-entropy in training mode, and its gradient by every parameter.
-
-    Takes N×C×H×W images and N labels. The gradients have the parameters' canonical
-    names and layout. The model, its running statistics included, stays as it was.
-
-    Raises:
-        ValueError: images of a wrong shape or too small, labels beyond the classes.
-    """
-    images = _backend.batch_check(model, "loss_and_gradients")(images, labels)
-    before = get_weights(model)
-    trainable = _backend.trainable(model)
-    with autograd.record():
-        loss = _loss(model(to_tensor(images)), to_tensor(labels))
-    loss.backward()
-    gradients = {name: array.grad().asnumpy() for name, array in trainable.items()}
-    set_weights(model, before)
-    return float(loss), gradients
-
-
 class Trainer(training.Trainer):
     """Trains a `gluon.Block`; see `d2l_lite.training.Trainer`."""
 
@@ -119,6 +97,17 @@ class Trainer(training.Trainer):
         return _forward(model)
 
 
+def _gradients(
+    model: gluon.Block, images: np.ndarray, labels: np.ndarray
+) -> tuple[float, dict[str, np.ndarray]]:
+    trainable = _backend.trainable(model)
+    with autograd.record():
+        loss = _loss(model(to_tensor(images)), to_tensor(labels))
+    loss.backward()
+    gradients = {name: array.grad().asnumpy() for name, array in trainable.items()}
+    return float(loss), gradients
+
+
 def _forward(model: gluon.Block) -> Predict:
     return lambda images: model(to_tensor(images)).asnumpy()
 
@@ -150,6 +139,7 @@ _backend = Backend(
     read=lambda array: array.data().asnumpy(),
     write=_write,
     forward=_forward,
+    gradients=_gradients,
 )
 build = _backend.build
 initialize = _backend.initialize
@@ -157,3 +147,4 @@ get_weights = _backend.get_weights
 set_weights = _backend.set_weights
 count_parameters = _backend.count_parameters
 predict = _backend.predict
+loss_and_gradients = _backend.loss_and_gradients

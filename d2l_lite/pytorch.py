@@ -51,27 +51,6 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().cpu().numpy()
 
 
-def loss_and_gradients(
-    model: nn.Module, images: np.ndarray, labels: np.ndarray
-) -> tuple[float, dict[str, np.ndarray]]:
-    """Mean cross-entropy in training mode, and its gradient by every parameter.
-
-    Takes N×C×H×W images and N labels. The gradients have the parameters' canonical
-    names and layout. The model, its running statistics included, stays as it was.
-
-    Raises:
-        ValueError: images of a wrong shape or too small, labels beyond the classes.
-    """
-    images = _backend.batch_check(model, "loss_and_gradients")(images, labels)
-    before, mode = get_weights(model), model.training
-    trainable = _backend.trainable(model)
-    loss = F.cross_entropy(model.train()(to_tensor(images)), to_tensor(labels))
-    gradients = torch.autograd.grad(loss, list(trainable.values()))
-    set_weights(model, before)
-    model.train(mode)
-    return loss.item(), dict(zip(trainable, map(to_numpy, gradients)))
-
-
 class Trainer(training.Trainer):
     """Trains a `torch.nn.Module`; see `d2l_lite.training.Trainer`."""
 
@@ -105,6 +84,17 @@ class Trainer(training.Trainer):
         return _forward(model)
 
 
+def _gradients(
+    model: nn.Module, images: np.ndarray, labels: np.ndarray
+) -> tuple[float, dict[str, np.ndarray]]:
+    mode = model.training
+    trainable = _backend.trainable(model)
+    loss = F.cross_entropy(model.train()(to_tensor(images)), to_tensor(labels))
+    gradients = torch.autograd.grad(loss, list(trainable.values()))
+    model.train(mode)
+    return loss.item(), dict(zip(trainable, map(to_numpy, gradients)))
+
+
 def _forward(model: nn.Module) -> Predict:
     @torch.no_grad()
     def forward(images):
@@ -135,6 +125,7 @@ _backend = Backend(
     read=lambda array: to_numpy(array).copy(),
     write=_write,
     forward=_forward,
+    gradients=_gradients,
 )
 build = _backend.build
 initialize = _backend.initialize
@@ -142,3 +133,4 @@ get_weights = _backend.get_weights
 set_weights = _backend.set_weights
 count_parameters = _backend.count_parameters
 predict = _backend.predict
+loss_and_gradients = _backend.loss_and_gradients

@@ -59,27 +59,6 @@ def to_numpy(tensor: tf.Tensor) -> np.ndarray:
     return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
 
 
-def loss_and_gradients(
-    model: keras.Layer, images: np.ndarray, labels: np.ndarray
-) -> tuple[float, dict[str, np.ndarray]]:
-    """Mean cross-entropy in training mode, and its gradient by every parameter.
-
-    Takes N×C×H×W images and N labels. The gradients have the parameters' canonical
-    names and layout. The model, its running statistics included, stays as it was.
-
-    Raises:
-        ValueError: images of a wrong shape or too small, labels beyond the classes.
-    """
-    images = _backend.batch_check(model, "loss_and_gradients")(images, labels)
-    before = get_weights(model)
-    trainable = _backend.trainable(model)
-    with tf.GradientTape() as tape:
-        loss = _loss(model(to_tensor(images), training=True), labels)
-    gradients = tape.gradient(loss, [array.value for array in trainable.values()])
-    set_weights(model, before)
-    return float(loss), dict(zip(trainable, map(_canonical, gradients)))
-
-
 class Trainer(training.Trainer):
     """Trains a `keras.Model`; see `d2l_lite.training.Trainer`."""
 
@@ -116,6 +95,16 @@ class Trainer(training.Trainer):
         return _forward(model)
 
 
+def _gradients(
+    model: keras.Layer, images: np.ndarray, labels: np.ndarray
+) -> tuple[float, dict[str, np.ndarray]]:
+    trainable = _backend.trainable(model)
+    with tf.GradientTape() as tape:
+        loss = _loss(model(to_tensor(images), training=True), labels)
+    gradients = tape.gradient(loss, [array.value for array in trainable.values()])
+    return float(loss), dict(zip(trainable, map(_canonical, gradients)))
+
+
 def _forward(model: keras.Layer) -> Predict:
     return lambda images: to_numpy(model(to_tensor(images), training=False))
 
@@ -147,6 +136,7 @@ _backend = Backend(
     read=_canonical,
     write=_write,
     forward=_forward,
+    gradients=_gradients,
 )
 build = _backend.build
 initialize = _backend.initialize
@@ -154,3 +144,4 @@ get_weights = _backend.get_weights
 set_weights = _backend.set_weights
 count_parameters = _backend.count_parameters
 predict = _backend.predict
+loss_and_gradients = _backend.loss_and_gradients
