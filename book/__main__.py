@@ -76,7 +76,6 @@ def _split(book: Book, options: argparse.Namespace) -> int:
 def _run(book: Book, options: argparse.Namespace) -> int:
     from book.run import run
 
-    _split(book, options)
     run(book, *_selection(book, options), force=options.force, jobs=options.jobs)
     return 0
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from book.inputs import inputs, is_executed, library_inputs, recorded_inputs
+from book.inputs import inputs, is_executed, recorded_inputs
 from book.labels import Labels, read_labels, sources
 from book.markdown import CITATIONS, is_address, resolve
+from book.models import models_text
 from book.myst import INLINE, Block, has_body, role_target, walk
 from book.pages import page_notebook
 from book.run import installed, stderr
@@ -22,13 +23,15 @@ from book.source import (
     read_text,
     stated_reason,
 )
-from book.split import models_text, notebook_text, read_notebook
+from book.split import notebook_text, read_notebook
 
 Problem = tuple[str, int, str]  # file, line, what is wrong and what to do
 IMAGES = ("image/png", "image/svg+xml", "image/jpeg")
 SPLIT = "run `python -m book split`"
 RUN = "run `python -m book run`"
 SPHINX_LABELS = ("genindex", "modindex", "search")
+# Bytes of the files that notebooks share: each one, and a chapter's together.
+FILE_LIMIT, FILES_LIMIT = 1_000_000, 2_000_000
 
 
 def check(book: Book) -> list[str]:
@@ -42,6 +45,7 @@ def check(book: Book) -> list[str]:
     for chapter in book.chapters:
         problems += _groups(chapter)
         problems += _merged(book, chapter)
+    problems += _files(book)
     for framework in FRAMEWORKS:
         problems += _generated(book, framework, labels)
         problems += _orphans(book, framework)
@@ -96,7 +100,6 @@ def _generated(book: Book, framework: str, labels: Labels) -> Iterator[Problem]:
             yield book.relative(models), 1, what
     except BookError as error:
         yield _located(error)
-    library = library_inputs(book, framework)
     if not installed(framework):
         print(
             f"{TITLES[framework]} is not installed: "
@@ -115,9 +118,9 @@ def _generated(book: Book, framework: str, labels: Labels) -> Iterator[Problem]:
                 yield name, 1, f"differs from chapters/{chapter.name}.md; {SPLIT}"
         except BookError as error:
             yield _located(error)
-        same = recorded_inputs(notebook) == inputs(notebook, library)
-        if installed(framework) and is_executed(notebook) and not same:
-            yield name, 1, f"was executed with other code or library inputs; {RUN}"
+        stale = recorded_inputs(notebook) != inputs(book, chapter, framework, notebook)
+        if installed(framework) and is_executed(notebook) and stale:
+            yield name, 1, f"was executed with other code, files or library; {RUN}"
         yield from _outputs(book, chapter, framework, notebook)
 
 
@@ -147,6 +150,31 @@ def _outputs(
                 f"{name} shows an image without alternative text; give the cell "
                 'the option `mystnb: {image: {alt: "…"}}`',
             )
+
+
+def _files(book: Book) -> Iterator[Problem]:
+    """Shared files that are too large for the repository or that no chapter owns."""
+    unowned = set(book.files())
+    for chapter in book.chapters:
+        sizes = {path: path.stat().st_size for path in book.files(chapter)}
+        unowned -= set(sizes)
+        for path, size in sizes.items():
+            if size > FILE_LIMIT:
+                what = f"has {size:,} bytes; at most {FILE_LIMIT:,}: store less"
+                yield book.relative(path), 1, what
+        if (total := sum(sizes.values())) > FILES_LIMIT:
+            yield (
+                f"chapters/files/{chapter.name}",
+                1,
+                f"has {total:,} bytes; at most {FILES_LIMIT:,}: store less",
+            )
+    for path in unowned:
+        yield (
+            book.relative(path),
+            1,
+            "belongs to no chapter of _toc.yml; move it to chapters/files/<chapter>/ "
+            "or delete it",
+        )
 
 
 def _orphans(book: Book, framework: str) -> Iterator[Problem]:

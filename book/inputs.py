@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from book.source import FRAMEWORKS, Book, BookError
+from book.source import FRAMEWORKS, Book, BookError, Chapter
 
 # Equal outputs in every run; also what the strict notebook tests need. One thread each:
 # sums keep their order on every machine, and two notebooks at a time fill two cores.
@@ -34,13 +34,23 @@ TOOLS = "# From chapters to notebooks"
 KERNEL = ("ipykernel", "matplotlib-inline")
 
 
-def inputs(notebook: NotebookNode, library: str) -> str:
-    """Hash of the notebook's code and of its library (see `library_inputs`)."""
-    digest = hashlib.sha256(library.encode())
+def inputs(book: Book, chapter: Chapter, framework: str, notebook: NotebookNode) -> str:
+    """Hash of the notebook's library and code, and of the files that it shares."""
+    digest = hashlib.sha256(library_inputs(book, framework).encode())
     for cell in notebook.cells:
         if cell.cell_type == "code":
             digest.update(f"\0{cell.id}\0{cell.source}".encode())
+    for name, content in file_inputs(book, chapter).items():
+        digest.update(f"\0{name}\0{content}".encode())
     return digest.hexdigest()
+
+
+def file_inputs(book: Book, chapter: Chapter) -> dict[str, str]:
+    """Hash of each file that the chapter's notebooks share, by its name."""
+    return {
+        book.relative(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in book.files(chapter)
+    }
 
 
 @cache

@@ -6,7 +6,7 @@ from itertools import zip_longest
 
 from nbformat import NotebookNode
 
-from book.inputs import inputs, library_inputs, recorded_inputs
+from book.inputs import inputs, recorded_inputs
 from book.source import FRAMEWORKS, TITLES, Book, BookError, Chapter, frameworks
 from book.split import read_notebook
 
@@ -23,7 +23,11 @@ def merged_cells(book: Book, chapter: Chapter) -> list[NotebookNode]:
         if (notebook := read_notebook(book.notebook_path(chapter, name)))
     }
     executed = {name: _executed(notebook) for name, notebook in notebooks.items()}
-    stale = [name for name in notebooks if _is_stale(book, name, notebooks[name])]
+    stale = [
+        name
+        for name, notebook in notebooks.items()
+        if _is_stale(book, chapter, name, notebook)
+    ]
     cells = []
     for source in chapter.cells:
         cell = deepcopy(source)
@@ -54,12 +58,14 @@ def _executed(notebook: NotebookNode) -> dict[str, NotebookNode]:
     }
 
 
-def _is_stale(book: Book, framework: str, notebook: NotebookNode) -> bool:
+def _is_stale(
+    book: Book, chapter: Chapter, framework: str, notebook: NotebookNode
+) -> bool:
     """Whether the notebook was executed with other inputs than today's."""
     recorded = recorded_inputs(notebook)
     if recorded is None:
         return False
-    return recorded != inputs(notebook, library_inputs(book, framework))
+    return recorded != inputs(book, chapter, framework, notebook)
 
 
 def _require_equal(

@@ -21,22 +21,19 @@ from tqdm import tqdm
 from book.files import write_if_changed
 from book.inputs import (
     ENVIRONMENT,
+    file_inputs,
     inputs,
     is_executed,
-    library_inputs,
     recorded_inputs,
 )
 from book.source import FRAMEWORKS, TITLES, Book, BookError, Chapter
-from book.split import read_notebook, serialise
+from book.split import read_notebook, serialise, split
 from book.terminal import plain
+from d2l_lite import PACKAGES
 
-PACKAGES = {
-    "pytorch": "torch",
-    "tensorflow": "tensorflow",
-    "jax": "jax",
-    "mxnet": "mxnet",
-}
 CELL_TIMEOUT = 600  # seconds
+# One to write the files that notebooks share, one to read them all, one to spare.
+PASSES = 3
 
 
 @dataclass(frozen=True)
@@ -60,44 +57,65 @@ def run(
     force: bool = False,
     jobs: int = 2,
 ) -> None:
-    """Executes what is out of date, `jobs` notebooks at a time.
+    """Splits the chapters and executes what is out of date, `jobs` notebooks at a time.
 
-    Raises BookError at the first cell that fails or writes to stderr; its notebook
-    stays as it was, those that have finished are kept.
+    While that changes files that notebooks share, what depends on them is out of date
+    again and executed once more. Raises BookError if the files never come to rest, and
+    at the first cell that fails or writes to stderr; its notebook stays as it was,
+    those that have finished are kept.
     """
     chapters = list(book.chapters if chapters is None else chapters)
-    tasks: list[Task] = []
-    unchanged = 0
+    frameworks = tuple(frameworks)
+    available = tuple(filter(installed, frameworks))
     for framework in frameworks:
-        if not installed(framework):
+        if framework not in available:
             print(f"{TITLES[framework]} is not installed: its notebooks stay as is.")
-            continue
-        library = library_inputs(book, framework)
-        for chapter in chapters:
-            task = _task(book, chapter, framework, library)
-            if force or not _is_current(task):
-                tasks.append(task)
-            else:
-                unchanged += 1
-    # Chapter by chapter, so that a new chapter's faults show early in every framework.
-    tasks.sort(key=lambda task: chapters.index(task.chapter))
-    if tasks:
-        _execute_all(book, tasks, jobs)
-    print(f"{len(tasks)} notebooks executed, {unchanged} unchanged.")
+    executed: set[Path] = set()
+    changed: list[str] = []
+    for number in range(PASSES):
+        if changed:
+            print(f"{', '.join(changed)} changed: what depends on it runs again.")
+        split(book, chapters, frameworks)
+        before = _files(book, chapters)
+        # Chapter by chapter: a new one's faults show early in every framework.
+        tasks = [
+            _task(book, chapter, framework)
+            for chapter in chapters
+            for framework in available
+        ]
+        forced = force and number == 0
+        stale = [task for task in tasks if forced or not _is_current(task)]
+        if stale:
+            _execute_all(book, stale, jobs)
+        executed.update(task.path for task in stale)
+        changed = sorted({name for name, _ in before ^ _files(book, chapters)})
+        if not changed:
+            break
+    else:
+        raise BookError(
+            f"{', '.join(changed)}: still changing after {PASSES} executions, so that "
+            "the notebooks are never up to date; make what is stored repeatable, and "
+            "leave a file as it is while it says the same up to rounding"
+        )
+    print(
+        f"{len(executed)} notebooks executed, {len(tasks) - len(executed)} unchanged."
+    )
+
+
+def _files(book: Book, chapters: Iterable[Chapter]) -> set[tuple[str, str]]:
+    """Names and hashes of the files that the chapters' notebooks share."""
+    return {file for chapter in chapters for file in file_inputs(book, chapter).items()}
 
 
 def installed(framework: str) -> bool:
     return importlib.util.find_spec(PACKAGES[framework]) is not None
 
 
-def _task(book: Book, chapter: Chapter, framework: str, library: str) -> Task:
+def _task(book: Book, chapter: Chapter, framework: str) -> Task:
     path = book.notebook_path(chapter, framework)
     notebook = read_notebook(path)
-    if notebook is None:
-        raise BookError(
-            f"{book.relative(path)}: is missing; run `python -m book split`"
-        )
-    return Task(chapter, framework, path, notebook, inputs(notebook, library))
+    digest = inputs(book, chapter, framework, notebook)
+    return Task(chapter, framework, path, notebook, digest)
 
 
 def _is_current(task: Task) -> bool:

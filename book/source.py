@@ -13,7 +13,9 @@ import yaml
 from jupytext.myst import MystMetadataParsingError, myst_to_notebook
 from nbformat import NotebookNode
 
-FRAMEWORKS = ("pytorch", "tensorflow", "jax", "mxnet")
+from d2l_lite import PACKAGES
+
+FRAMEWORKS = tuple(PACKAGES)
 TITLES = {
     "pytorch": "PyTorch",
     "tensorflow": "TensorFlow",
@@ -76,6 +78,20 @@ class Book:
 
     def notebook_path(self, chapter: Chapter, framework: str) -> Path:
         return self.root / "chapters" / framework / f"{chapter.name}.ipynb"
+
+    def files(self, chapter: Chapter | None = None) -> list[Path]:
+        """Files that the chapter's notebooks share (default: those of all chapters).
+
+        Hidden files do not count: such are temporary ones, before they are complete.
+        """
+        shared = self.root / "chapters" / "files"
+        folder = shared / chapter.name if chapter else shared
+        return [
+            path
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+            and not any(part.startswith(".") for part in path.relative_to(shared).parts)
+        ]
 
     def models_path(self, framework: str) -> Path:
         """The module made from the cells tagged `export`."""

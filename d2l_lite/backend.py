@@ -1,7 +1,8 @@
 """What the framework modules share: weights in and out, first weights, predictions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,27 @@ BATCH = 256
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
+def in_batches(predict: Predict, batches: Iterable[np.ndarray]) -> np.ndarray:
+    """What `predict` makes of each batch, concatenated; the last may be smaller."""
+    outputs, size = [], 0
+    for images in batches:
+        count, size = len(images), max(size, len(images))
+        if count < size:
+            # One shape for all batches: a compiled model is compiled once.
+            images = np.resize(images, (size, *images.shape[1:]))
+        outputs.append(predict(images)[:count])
+    return np.concatenate(outputs)
+
+
 @dataclass(frozen=True)
 class Backend:
     """A framework as a handful of functions; its methods are those of the module.
 
     Args:
+        framework: its name, for the metadata of files.
         network: makes a `DenseNet` from its arguments.
-        place: puts a model on the device, with memory for its weights.
+        place: puts a model on the device, with memory for its weights; a seed is for
+            generators that it keeps, those of dropout in Flax.
         children: the parts of a module, in forward order.
         kind: what a part is, as `d2l_lite.naming.name_layers` asks for it.
         names: for each kind of layer the framework's names of `weight`, `bias`,
@@ -31,8 +46,9 @@ class Backend:
         gradients: of a batch, what `loss_and_gradients` returns; may move statistics.
     """
 
+    framework: str
     network: Callable[..., Any]
-    place: Callable[[Any], None]
+    place: Callable[[Any, int], None]
     children: Callable[[Any], list[Any]]
     kind: Callable[[Any], naming.Kind]
     names: Mapping[str, Mapping[str, str]]
@@ -43,23 +59,62 @@ class Backend:
     gradients: Callable[[Any, np.ndarray, np.ndarray], tuple[float, dict]]
 
     def build(
-        self, name: str, in_channels: int = 1, num_classes: int = 10, seed: int = 0
+        self,
+        name: str,
+        in_channels: int | None = None,
+        num_classes: int | None = None,
+        seed: int = 0,
+        **changes: Any,
     ) -> Any:
         """The network `name` of the zoo, with the weights that `seed` means everywhere.
 
+        `in_channels` and `num_classes` are those of the network's data set if None.
+        `changes` replace its other arguments, those of `DenseNet`.
+
         Raises:
-            ValueError: an unknown name, or a number that is none or too small.
+            ValueError: an unknown name or argument, or a value out of its range.
         """
-        check_integer(in_channels, 1, None, f"build(in_channels={in_channels!r})")
-        check_integer(num_classes, 1, None, f"build(num_classes={num_classes!r})")
         check_integer(seed, 0, None, f"build(seed={seed!r})")
-        arguments = zoo.arguments(name)
-        model = self.network(in_channels, num_classes, **arguments)
-        return self.initialize(model, seed)
+        given = {"in_channels": in_channels, "num_classes": num_classes}
+        changes |= {key: value for key, value in given.items() if value is not None}
+        return self.initialize(self.network(**zoo.arguments(name, **changes)), seed)
+
+    def save(self, model: Any, path: str | Path) -> None:
+        """Write a network's weights, canonical and whole, as a safetensors file.
+
+        Its metadata name the network, its arguments as far as weights show them, and
+        the framework; `load` of every framework module reads it.
+        """
+        arrays = self.get_weights(model)
+        described = zoo.describe({name: a.shape for name, a in arrays.items()})
+        weights.save(path, arrays, described | {"framework": self.framework})
+
+    def load(self, path: str | Path) -> Any:
+        """The network in a file that `save` or `python -m d2l_lite convert` wrote.
+
+        Raises:
+            WeightsError: not such a file, or its weights do not fit its network.
+        """
+        arrays = weights.load(path)
+        try:
+            described = zoo.describe({name: a.shape for name, a in arrays.items()})
+        except weights.WeightsError as error:
+            raise weights.WeightsError(
+                f"{path}: {error}; `python -m d2l_lite convert` makes a file that fits "
+                "of checkpoints with other names"
+            ) from None
+        # Dropout alone leaves no trace in the weights.
+        noted = weights.metadata(path).get("arguments")
+        dropout = noted.get("dropout", 0.0) if isinstance(noted, dict) else 0.0
+        arguments = described["arguments"] | {"dropout": dropout}
+        model = self.network(**zoo.checked(arguments, str(path)))
+        self.place(model, 0)
+        self.set_weights(model, arrays)
+        return model
 
     def initialize(self, model: Any, seed: int = 0) -> Any:
         """Give a network, or a part of one, the weights of `seed`; returns it."""
-        self.place(model)
+        self.place(model, seed)
         self.set_weights(model, weights.initial(self._shapes(model), seed))
         return model
 
@@ -91,9 +146,16 @@ class Backend:
             ValueError: images of a wrong shape, or too small for the network.
         """
         images = self.batch_check(model, "predict")(images)
-        forward = self.forward(model)
         starts = range(0, len(images), BATCH)
-        return np.concatenate([forward(images[i : i + BATCH]) for i in starts])
+        return in_batches(self.forward(model), (images[i : i + BATCH] for i in starts))
+
+    def evaluator(self, model: Any) -> Predict:
+        """The model's `predict` for the batches of a `Trainer`, each one checked."""
+        check, forward = (
+            self.batch_check(model, "Trainer.evaluate"),
+            self.forward(model),
+        )
+        return lambda images: forward(check(images))
 
     def loss_and_gradients(
         self, model: Any, images: np.ndarray, labels: np.ndarray
@@ -126,8 +188,9 @@ class Backend:
         transitions = sum(
             "transition" in n and n.endswith("conv.weight") for n in shapes
         )
-        # The stem quarters and rounds up, each transition halves and rounds down.
-        smallest = 4 * 2**transitions - 3 if classes else 1
+        # A stem that pools quarters and rounds up; each transition rounds down.
+        pools = "features.norm0.weight" in shapes
+        smallest = 2**transitions * (4 if pools else 1) - (3 if pools else 0)
 
         def check(images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
             images = np.asarray(images)

@@ -13,12 +13,23 @@ def check_integer(value: object, low: int, high: int | None, call: str) -> None:
 
 
 def check_real(
-    value: object, low: float, high: float, call: str, above: bool = False
+    value: object,
+    low: float,
+    high: float,
+    call: str,
+    above: bool = False,
+    closed: bool = False,
 ) -> None:
-    """Raise `ValueError` unless low <= value < high, or with `above` low < value."""
-    if not _is(Real, value) or not low <= value < high or (above and value == low):
+    """Raise `ValueError` unless low <= value < high.
+
+    With `above` low itself is refused, with `closed` high itself is allowed.
+    """
+    last = f"{'at most' if closed else 'below'} {high}"
+    if high == math.inf:
+        last = "finite"
+    within = _is(Real, value) and low <= value <= high
+    if not within or (above and value == low) or (not closed and value == high):
         first = f"{'above' if above else 'at least'} {low}"
-        last = "finite" if high == math.inf else f"below {high}"
         raise ValueError(f"{call}: must be a number, {first} and {last}")
 
 

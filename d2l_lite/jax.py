@@ -56,46 +56,25 @@ class Trainer(training.Trainer):
         model.train()
         graphdef, parameters, _ = nnx.split(model, nnx.Param, ...)
         velocity = jax.tree.map(jnp.zeros_like, parameters)
-        # Donated buffers are written in place: no second copy of the weights.
-        train = jax.jit(self._train, static_argnums=0, donate_argnums=(1, 2, 3))
-
+        train = partial(
+            _step, graphdef, self.momentum, self.nesterov, self.weight_decay
+        )
         check = _backend.batch_check(model, "Trainer.fit")
 
         def step(images, labels, learning_rate):
             nonlocal velocity
             _, parameters, statistics = nnx.split(model, nnx.Param, ...)
+            X = to_tensor(check(images, labels))
             parameters, statistics, velocity, *results = train(
-                graphdef,
-                parameters,
-                statistics,
-                velocity,
-                to_tensor(check(images, labels)),
-                labels,
-                learning_rate,
+                parameters, statistics, velocity, X, labels, learning_rate
             )
             nnx.update(model, parameters, statistics)
             return results
 
         return step
 
-    def _train(self, graphdef, parameters, statistics, velocity, X, y, learning_rate):
-        (loss, (correct, statistics)), gradients = _loss_and_gradients(
-            graphdef, parameters, statistics, X, y
-        )
-        gradients = jax.tree.map(
-            lambda g, p: g + self.weight_decay * p, gradients, parameters
-        )
-        velocity = jax.tree.map(lambda v, g: self.momentum * v + g, velocity, gradients)
-        moves = velocity
-        if self.nesterov:
-            moves = jax.tree.map(
-                lambda g, v: g + self.momentum * v, gradients, velocity
-            )
-        parameters = jax.tree.map(lambda p, m: p - learning_rate * m, parameters, moves)
-        return parameters, statistics, velocity, loss, correct
-
     def forward(self, model: nnx.Module) -> Predict:
-        return _forward(model)
+        return _backend.evaluator(model)
 
 
 def _loss(graphdef, parameters, statistics, X, y):
@@ -110,6 +89,33 @@ def _loss(graphdef, parameters, statistics, X, y):
 _loss_and_gradients = jax.jit(
     jax.value_and_grad(_loss, argnums=1, has_aux=True), static_argnums=0
 )
+
+
+# Compiled once for all trainers of a network's kind that agree in the settings. Donated
+# buffers are written in place: no second copy of the weights.
+@partial(jax.jit, static_argnums=(0, 1, 2, 3), donate_argnums=(4, 5, 6))
+def _step(
+    graphdef,
+    momentum,
+    nesterov,
+    weight_decay,
+    parameters,
+    statistics,
+    velocity,
+    X,
+    y,
+    lr,
+):
+    (loss, (correct, statistics)), gradients = _loss_and_gradients(
+        graphdef, parameters, statistics, X, y
+    )
+    gradients = jax.tree.map(lambda g, p: g + weight_decay * p, gradients, parameters)
+    velocity = jax.tree.map(lambda v, g: momentum * v + g, velocity, gradients)
+    moves = velocity
+    if nesterov:
+        moves = jax.tree.map(lambda g, v: g + momentum * v, gradients, velocity)
+    parameters = jax.tree.map(lambda p, m: p - lr * m, parameters, moves)
+    return parameters, statistics, velocity, loss, correct
 
 
 @partial(jax.jit, static_argnums=0)
@@ -153,11 +159,18 @@ def _kind(module: object) -> naming.Kind:
     return naming.kind_of(module, KINDS)
 
 
-def _network(*arguments, **named) -> nnx.Module:
+def _network(**arguments) -> nnx.Module:
     # Only shapes are made here: drawing Flax's own weights would compile for seconds.
-    return nnx.eval_shape(
-        lambda: models.DenseNet(*arguments, **named, rngs=nnx.Rngs(0))
-    )
+    return nnx.eval_shape(lambda: models.DenseNet(**arguments, rngs=nnx.Rngs(0)))
+
+
+def _place(model: nnx.Module, seed: int) -> None:
+    # Of a network that has only shapes, dropout's generators are shapes as well.
+    keys = nnx.Rngs(seed)
+    for _, part in nnx.iter_graph(model):
+        if isinstance(part, nnx.RngStream):
+            part.key.value = keys()
+            part.count.value = jnp.zeros((), jnp.uint32)
 
 
 def _read(array: nnx.Variable) -> np.ndarray:
@@ -169,8 +182,9 @@ def _write(array: nnx.Variable, new: np.ndarray) -> None:
 
 
 _backend = Backend(
+    framework="jax",
     network=_network,
-    place=lambda model: None,
+    place=_place,
     children=_children,
     kind=_kind,
     names=FLAX_NAMES,
@@ -181,6 +195,8 @@ _backend = Backend(
     gradients=_gradients,
 )
 build = _backend.build
+save = _backend.save
+load = _backend.load
 initialize = _backend.initialize
 get_weights = _backend.get_weights
 set_weights = _backend.set_weights

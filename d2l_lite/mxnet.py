@@ -94,7 +94,7 @@ class Trainer(training.Trainer):
             array -= learning_rate * velocity
 
     def forward(self, model: gluon.Block) -> Predict:
-        return _forward(model)
+        return _backend.evaluator(model)
 
 
 def _gradients(
@@ -121,7 +121,7 @@ def _children(module: gluon.Block) -> list[gluon.Block]:
     return list(getattr(module, "layers", module)._children.values())
 
 
-def _place(model: gluon.Block) -> None:
+def _place(model: gluon.Block, seed: int) -> None:
     model.initialize(mx.init.Zero(), ctx=device(), force_reinit=True)
 
 
@@ -130,6 +130,7 @@ def _write(array: gluon.Parameter, new: np.ndarray) -> None:
 
 
 _backend = Backend(
+    framework="mxnet",
     network=models.DenseNet,
     place=_place,
     children=_children,
@@ -142,6 +143,8 @@ _backend = Backend(
     gradients=_gradients,
 )
 build = _backend.build
+save = _backend.save
+load = _backend.load
 initialize = _backend.initialize
 get_weights = _backend.get_weights
 set_weights = _backend.set_weights

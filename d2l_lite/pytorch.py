@@ -81,7 +81,7 @@ class Trainer(training.Trainer):
         return step
 
     def forward(self, model: nn.Module) -> Predict:
-        return _forward(model)
+        return _backend.evaluator(model)
 
 
 def _gradients(
@@ -116,8 +116,9 @@ def _write(array: torch.Tensor, new: np.ndarray) -> None:
 
 
 _backend = Backend(
+    framework="pytorch",
     network=models.DenseNet,
-    place=lambda model: model.to(device()),
+    place=lambda model, seed: model.to(device()),
     children=_children,
     kind=partial(naming.kind_of, kinds=KINDS),
     names={},
@@ -128,6 +129,8 @@ _backend = Backend(
     gradients=_gradients,
 )
 build = _backend.build
+save = _backend.save
+load = _backend.load
 initialize = _backend.initialize
 get_weights = _backend.get_weights
 set_weights = _backend.set_weights

@@ -92,7 +92,7 @@ class Trainer(training.Trainer):
         return step
 
     def forward(self, model: keras.Model) -> Predict:
-        return _forward(model)
+        return _backend.evaluator(model)
 
 
 def _gradients(
@@ -127,8 +127,9 @@ def _write(array: keras.Variable, new: np.ndarray) -> None:
 
 
 _backend = Backend(
+    framework="tensorflow",
     network=models.DenseNet,
-    place=lambda model: None,
+    place=lambda model, seed: None,
     children=_children,
     kind=partial(naming.kind_of, kinds=KINDS),
     names=KERAS_NAMES,
@@ -139,6 +140,8 @@ _backend = Backend(
     gradients=_gradients,
 )
 build = _backend.build
+save = _backend.save
+load = _backend.load
 initialize = _backend.initialize
 get_weights = _backend.get_weights
 set_weights = _backend.set_weights

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from d2l_lite.backend import Predict, in_batches
 from d2l_lite.checks import check_choice, check_integer, check_real
 from d2l_lite.history import History
 from d2l_lite.progress import MODES, reporter
 
 Step = Callable[[np.ndarray, np.ndarray, float], tuple[Any, Any]]
-Predict = Callable[[np.ndarray], np.ndarray]
 
 
 def constant(step: int, total_steps: int) -> float:
@@ -181,16 +181,10 @@ class Trainer:
         """Return the float64 N×K logits of a set's images, in their order."""
         if len(image_set) == 0:
             raise ValueError("the image set holds no images")
-        predict = self.forward(model)
         # What fits in training fits fourfold here, where no activations are kept.
-        size = min(4 * self.batch_size, len(image_set))
-        logits = []
-        for images, labels in image_set.batches(size):
-            if len(labels) < size:
-                # One shape for all batches: a compiled model is compiled once.
-                images = np.resize(images, (size, *images.shape[1:]))
-            logits.append(np.asarray(predict(images), np.float64)[: len(labels)])
-        return np.concatenate(logits)
+        batches = image_set.batches(min(4 * self.batch_size, len(image_set)))
+        logits = in_batches(self.forward(model), (images for images, _ in batches))
+        return logits.astype(np.float64)
 
     def evaluate(self, model: Any, image_set: Any) -> tuple[float, float]:
         """Return mean cross-entropy and accuracy on all images of a set."""

@@ -1,11 +1,18 @@
 """Weights as NumPy arrays in PyTorch's layout: named, checked, drawn from a seed."""
 
+import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import safetensors
 
 # The arrays of a layer, in the order in which a network lists them.
 ARRAYS = ("weight", "bias", "running_mean", "running_var")
+# What safetensors calls the types of weights, and of the counters beside them.
+TYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "I64": "int64"}
 Weights = Mapping[str, np.ndarray]
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -58,6 +65,116 @@ def initial(shapes: Shapes, seed: int = 0) -> dict[str, np.ndarray]:
         else:
             drawn[name] = np.zeros(shape, dtype=np.float32)
     return drawn
+
+
+def save(path: str | Path, weights: Weights, metadata: Mapping[str, Any]) -> None:
+    """Write weights as a safetensors file, which is replaced whole or left as it was.
+
+    The same weights and metadata are the same bytes, and names keep their order.
+
+    Args:
+        weights: NumPy arrays under their canonical names.
+        metadata: what JSON can hold; `network`, `arguments` and `framework` by custom.
+
+    Raises:
+        WeightsError: an array of a type that is no type of weights.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    content = _serialized(weights, metadata)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path}: is not a file, and stays")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.writelines(content)
+        temporary.replace(path)
+    except OSError as error:
+        # In the name of the file that was asked for, not of the temporary one.
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _serialized(weights: Weights, metadata: Mapping[str, Any]) -> list[bytes]:
+    # By hand, for the library sorts the names and shuffles the metadata at each run.
+    # The format knows only text as metadata.
+    texts = {name: json.dumps(value) for name, value in metadata.items()}
+    header: dict[str, Any] = {"__metadata__": texts}
+    codes = {dtype: code for code, dtype in TYPES.items()}
+    content, start = [], 0
+    arrays = {name: np.asarray(array) for name, array in weights.items()}
+    # Wide numbers first, as in the library's files: then every array is aligned.
+    for name in sorted(arrays, key=lambda name: -arrays[name].itemsize):
+        array = arrays[name]
+        if array.dtype.name not in codes:
+            known = ", ".join(codes)
+            raise WeightsError(f"{name}: {array.dtype} cannot be saved; use {known}")
+        header[name] = {
+            "dtype": codes[array.dtype.name],
+            "shape": array.shape,
+            "data_offsets": [start, start + array.nbytes],
+        }
+        start += array.nbytes
+        content.append(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return [len(text).to_bytes(8, "little"), text, *content]
+
+
+def load(path: str | Path) -> dict[str, np.ndarray]:
+    """Read the arrays of a safetensors file, in its order.
+
+    bfloat16, which NumPy does not know, becomes float32 without loss.
+
+    Raises:
+        WeightsError: a damaged file, or one with other numbers than `save` writes.
+        OSError: the file cannot be read.
+    """
+    _, entries = _read(path)
+    return {name: _array(entry, f"{path}: {name}") for name, entry in entries.items()}
+
+
+def _array(entry: Mapping[str, Any], place: str) -> np.ndarray:
+    if entry["dtype"] == "BF16":
+        # The upper half of a float32.
+        halves = np.frombuffer(entry["data"], "<u2").astype(np.uint32)
+        flat = (halves << 16).view(np.float32)
+    elif entry["dtype"] in TYPES:
+        dtype = np.dtype(TYPES[entry["dtype"]]).newbyteorder("<")
+        flat = np.frombuffer(entry["data"], dtype)
+    else:
+        raise WeightsError(f"{place}: numbers of type {entry['dtype']} are not read")
+    return flat.reshape(entry["shape"])
+
+
+def metadata(path: str | Path) -> dict[str, Any]:
+    """Read what `save` was given as metadata; text of other writers stays text."""
+    texts, _ = _read(path)
+    return {name: _value(text) for name, text in texts.items()}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Mapping[str, Any]]]:
+    """The metadata of a safetensors file, and its entries in their order."""
+    content = Path(path).read_bytes()
+    try:
+        entries = dict(safetensors.deserialize(content))
+    except safetensors.SafetensorError as error:
+        raise WeightsError(f"{path}: not a safetensors file ({error})") from None
+    # The library, which has checked the header, gives neither order nor metadata.
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    texts = header.pop("__metadata__", None) or {}
+    return texts, {name: entries[name] for name in header}
 
 
 def to_channels_last(array: np.ndarray) -> np.ndarray:

@@ -5,12 +5,8 @@ from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
 
-PACKAGES = {
-    "pytorch": "torch",
-    "tensorflow": "tensorflow",
-    "jax": "jax",
-    "mxnet": "mxnet",
-}
+from d2l_lite import PACKAGES
+
 FRAMEWORKS = tuple(name for name, package in PACKAGES.items() if find_spec(package))
 
 

@@ -18,23 +18,57 @@ def batch_norm(num_channels):
     )
 
 
-def conv_block(in_channels, growth_rate):
-    block = nn.HybridSequential()
-    block.add(
+# From chapters/bottleneck_and_compression.md
+
+
+def _unit(
+    in_channels,
+    out_channels,
+    kernel_size,
+    dropout,
+    bias,
+):
+    parts = [
         batch_norm(in_channels),
         nn.Activation("relu"),
         nn.Conv2D(
-            growth_rate,
-            kernel_size=3,
-            padding=1,
+            out_channels,
+            kernel_size,
+            padding=kernel_size // 2,
+            use_bias=bias,
             in_channels=in_channels,
         ),
-    )
+    ]
+    if dropout > 0:
+        parts.append(nn.Dropout(dropout))
+    return parts
+
+
+def conv_block(
+    in_channels,
+    growth_rate,
+    bottleneck=False,
+    dropout=0.0,
+    bias=True,
+):
+    parts, channels = [], in_channels
+    if bottleneck:
+        channels = 4 * growth_rate
+        parts = _unit(in_channels, channels, 1, dropout, bias)
+    parts += _unit(channels, growth_rate, 3, dropout, bias)
+    block = nn.HybridSequential()
+    block.add(*parts)
     return block
 
 
 class DenseBlock(nn.HybridBlock):
-    def __init__(self, num_layers, in_channels, growth_rate):
+    def __init__(
+        self,
+        num_layers,
+        in_channels,
+        growth_rate,
+        **options,
+    ):
         super().__init__()
         self.layers = nn.HybridSequential()
         for i in range(num_layers):
@@ -42,6 +76,7 @@ class DenseBlock(nn.HybridBlock):
                 conv_block(
                     in_channels + i * growth_rate,
                     growth_rate,
+                    **options,
                 )
             )
 
@@ -52,25 +87,39 @@ class DenseBlock(nn.HybridBlock):
         return X
 
 
-# From chapters/transition_layers.md
-
-
-def transition_block(in_channels, out_channels):
+def transition_block(in_channels, out_channels, dropout=0.0, bias=True):
     block = nn.HybridSequential()
     block.add(
-        batch_norm(in_channels),
-        nn.Activation("relu"),
-        nn.Conv2D(
-            out_channels,
-            kernel_size=1,
-            in_channels=in_channels,
-        ),
+        *_unit(in_channels, out_channels, 1, dropout, bias),
         nn.AvgPool2D(pool_size=2, strides=2),
     )
     return block
 
 
-# From chapters/densenet.md
+def _stem(in_channels, out_channels, small_inputs, bias):
+    if small_inputs:
+        return [
+            nn.Conv2D(
+                out_channels,
+                kernel_size=3,
+                padding=1,
+                use_bias=bias,
+                in_channels=in_channels,
+            )
+        ]
+    return [
+        nn.Conv2D(
+            out_channels,
+            kernel_size=7,
+            strides=2,
+            padding=3,
+            use_bias=bias,
+            in_channels=in_channels,
+        ),
+        batch_norm(out_channels),
+        nn.Activation("relu"),
+        nn.MaxPool2D(3, strides=2, padding=1),
+    ]
 
 
 class DenseNet(nn.HybridBlock):
@@ -81,26 +130,30 @@ class DenseNet(nn.HybridBlock):
         growth_rate=32,
         block_config=(4, 4, 4, 4),
         init_features=64,
+        bottleneck=False,
+        compression=0.5,
+        dropout=0.0,
+        small_inputs=False,
+        bias=True,
     ):
         super().__init__()
-        features = [
-            nn.Conv2D(
-                init_features,
-                kernel_size=7,
-                strides=2,
-                padding=3,
-                in_channels=in_channels,
-            ),
-            batch_norm(init_features),
-            nn.Activation("relu"),
-            nn.MaxPool2D(3, strides=2, padding=1),
-        ]
+        options = {"dropout": dropout, "bias": bias}
         channels = init_features
+        features = _stem(in_channels, channels, small_inputs, bias)
         for i, num_layers in enumerate(block_config):
             if i > 0:
-                features.append(transition_block(channels, channels // 2))
-                channels //= 2
-            features.append(DenseBlock(num_layers, channels, growth_rate))
+                kept = int(channels * compression)
+                features.append(transition_block(channels, kept, **options))
+                channels = kept
+            features.append(
+                DenseBlock(
+                    num_layers,
+                    channels,
+                    growth_rate,
+                    bottleneck=bottleneck,
+                    **options,
+                )
+            )
             channels += num_layers * growth_rate
         features += [
             batch_norm(channels),

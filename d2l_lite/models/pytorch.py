@@ -39,26 +39,61 @@ def batch_norm(num_channels):
     return _BatchNorm(num_channels, eps=1e-5, momentum=0.1)
 
 
-def conv_block(in_channels, growth_rate):
-    return nn.Sequential(
+# From chapters/bottleneck_and_compression.md
+
+
+def _unit(
+    in_channels,
+    out_channels,
+    kernel_size,
+    dropout,
+    bias,
+):
+    parts = [
         batch_norm(in_channels),
         nn.ReLU(),
         nn.Conv2d(
             in_channels,
-            growth_rate,
-            kernel_size=3,
-            padding=1,
+            out_channels,
+            kernel_size,
+            padding=kernel_size // 2,
+            bias=bias,
         ),
-    )
+    ]
+    if dropout > 0:
+        parts.append(nn.Dropout(dropout))
+    return parts
+
+
+def conv_block(
+    in_channels,
+    growth_rate,
+    bottleneck=False,
+    dropout=0.0,
+    bias=True,
+):
+    parts, channels = [], in_channels
+    if bottleneck:
+        channels = 4 * growth_rate
+        parts = _unit(in_channels, channels, 1, dropout, bias)
+    parts += _unit(channels, growth_rate, 3, dropout, bias)
+    return nn.Sequential(*parts)
 
 
 class DenseBlock(nn.Module):
-    def __init__(self, num_layers, in_channels, growth_rate):
+    def __init__(
+        self,
+        num_layers,
+        in_channels,
+        growth_rate,
+        **options,
+    ):
         super().__init__()
         self.layers = nn.ModuleList(
             conv_block(
                 in_channels + i * growth_rate,
                 growth_rate,
+                **options,
             )
             for i in range(num_layers)
         )
@@ -70,23 +105,37 @@ class DenseBlock(nn.Module):
         return X
 
 
-# From chapters/transition_layers.md
-
-
-def transition_block(in_channels, out_channels):
+def transition_block(in_channels, out_channels, dropout=0.0, bias=True):
     return nn.Sequential(
-        batch_norm(in_channels),
-        nn.ReLU(),
-        nn.Conv2d(
-            in_channels,
-            out_channels,
-            kernel_size=1,
-        ),
+        *_unit(in_channels, out_channels, 1, dropout, bias),
         nn.AvgPool2d(kernel_size=2, stride=2),
     )
 
 
-# From chapters/densenet.md
+def _stem(in_channels, out_channels, small_inputs, bias):
+    if small_inputs:
+        return [
+            nn.Conv2d(
+                in_channels,
+                out_channels,
+                kernel_size=3,
+                padding=1,
+                bias=bias,
+            )
+        ]
+    return [
+        nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size=7,
+            stride=2,
+            padding=3,
+            bias=bias,
+        ),
+        batch_norm(out_channels),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=2, padding=1),
+    ]
 
 
 class DenseNet(nn.Module):
@@ -97,26 +146,30 @@ class DenseNet(nn.Module):
         growth_rate=32,
         block_config=(4, 4, 4, 4),
         init_features=64,
+        bottleneck=False,
+        compression=0.5,
+        dropout=0.0,
+        small_inputs=False,
+        bias=True,
     ):
         super().__init__()
-        features = [
-            nn.Conv2d(
-                in_channels,
-                init_features,
-                kernel_size=7,
-                stride=2,
-                padding=3,
-            ),
-            batch_norm(init_features),
-            nn.ReLU(),
-            nn.MaxPool2d(3, stride=2, padding=1),
-        ]
+        options = {"dropout": dropout, "bias": bias}
         channels = init_features
+        features = _stem(in_channels, channels, small_inputs, bias)
         for i, num_layers in enumerate(block_config):
             if i > 0:
-                features.append(transition_block(channels, channels // 2))
-                channels //= 2
-            features.append(DenseBlock(num_layers, channels, growth_rate))
+                kept = int(channels * compression)
+                features.append(transition_block(channels, kept, **options))
+                channels = kept
+            features.append(
+                DenseBlock(
+                    num_layers,
+                    channels,
+                    growth_rate,
+                    bottleneck=bottleneck,
+                    **options,
+                )
+            )
             channels += num_layers * growth_rate
         features += [
             batch_norm(channels),

@@ -14,28 +14,61 @@ def batch_norm(num_channels):
     return layers.BatchNormalization(epsilon=1e-5, momentum=0.9)
 
 
-def conv_block(in_channels, growth_rate):
-    return keras.Sequential(
-        [
-            keras.Input((None, None, in_channels)),
-            batch_norm(in_channels),
-            layers.ReLU(),
-            layers.Conv2D(
-                growth_rate,
-                kernel_size=3,
-                padding="same",
-            ),
-        ]
-    )
+# From chapters/bottleneck_and_compression.md
+
+
+def _unit(
+    in_channels,
+    out_channels,
+    kernel_size,
+    dropout,
+    bias,
+):
+    parts = [
+        batch_norm(in_channels),
+        layers.ReLU(),
+        layers.Conv2D(
+            out_channels,
+            kernel_size,
+            padding="same",
+            use_bias=bias,
+        ),
+    ]
+    if dropout > 0:
+        parts.append(layers.Dropout(dropout))
+    return parts
+
+
+def conv_block(
+    in_channels,
+    growth_rate,
+    bottleneck=False,
+    dropout=0.0,
+    bias=True,
+):
+    parts, channels = [], in_channels
+    if bottleneck:
+        channels = 4 * growth_rate
+        parts = _unit(in_channels, channels, 1, dropout, bias)
+    parts += _unit(channels, growth_rate, 3, dropout, bias)
+    X = keras.Input((None, None, in_channels))
+    return keras.Sequential([X, *parts])
 
 
 class DenseBlock(layers.Layer):
-    def __init__(self, num_layers, in_channels, growth_rate):
+    def __init__(
+        self,
+        num_layers,
+        in_channels,
+        growth_rate,
+        **options,
+    ):
         super().__init__()
         self.layers = [
             conv_block(
                 in_channels + i * growth_rate,
                 growth_rate,
+                **options,
             )
             for i in range(num_layers)
         ]
@@ -47,25 +80,42 @@ class DenseBlock(layers.Layer):
         return X
 
 
-# From chapters/transition_layers.md
-
-
-def transition_block(in_channels, out_channels):
+def transition_block(in_channels, out_channels, dropout=0.0, bias=True):
     return keras.Sequential(
         [
             keras.Input((None, None, in_channels)),
-            batch_norm(in_channels),
-            layers.ReLU(),
-            layers.Conv2D(
-                out_channels,
-                kernel_size=1,
-            ),
+            *_unit(in_channels, out_channels, 1, dropout, bias),
             layers.AveragePooling2D(pool_size=2, strides=2),
         ]
     )
 
 
-# From chapters/densenet.md
+def _stem(in_channels, out_channels, small_inputs, bias):
+    X = keras.Input((None, None, in_channels))
+    if small_inputs:
+        return [
+            X,
+            layers.Conv2D(
+                out_channels,
+                kernel_size=3,
+                padding="same",
+                use_bias=bias,
+            ),
+        ]
+    return [
+        X,
+        layers.ZeroPadding2D(3),
+        layers.Conv2D(
+            out_channels,
+            kernel_size=7,
+            strides=2,
+            use_bias=bias,
+        ),
+        batch_norm(out_channels),
+        layers.ReLU(),
+        layers.ZeroPadding2D(1),
+        layers.MaxPooling2D(3, strides=2),
+    ]
 
 
 class DenseNet(keras.Model):
@@ -76,27 +126,30 @@ class DenseNet(keras.Model):
         growth_rate=32,
         block_config=(4, 4, 4, 4),
         init_features=64,
+        bottleneck=False,
+        compression=0.5,
+        dropout=0.0,
+        small_inputs=False,
+        bias=True,
     ):
         super().__init__()
-        features = [
-            keras.Input((None, None, in_channels)),
-            layers.ZeroPadding2D(3),
-            layers.Conv2D(
-                init_features,
-                kernel_size=7,
-                strides=2,
-            ),
-            batch_norm(init_features),
-            layers.ReLU(),
-            layers.ZeroPadding2D(1),
-            layers.MaxPooling2D(3, strides=2),
-        ]
+        options = {"dropout": dropout, "bias": bias}
         channels = init_features
+        features = _stem(in_channels, channels, small_inputs, bias)
         for i, num_layers in enumerate(block_config):
             if i > 0:
-                features.append(transition_block(channels, channels // 2))
-                channels //= 2
-            features.append(DenseBlock(num_layers, channels, growth_rate))
+                kept = int(channels * compression)
+                features.append(transition_block(channels, kept, **options))
+                channels = kept
+            features.append(
+                DenseBlock(
+                    num_layers,
+                    channels,
+                    growth_rate,
+                    bottleneck=bottleneck,
+                    **options,
+                )
+            )
             channels += num_layers * growth_rate
         features += [
             batch_norm(channels),

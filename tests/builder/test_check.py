@@ -8,7 +8,7 @@ from small_book import CHAPTER, FRONT_MATTER, TemporaryBook
 
 from book.__main__ import main
 from book.check import check
-from book.inputs import inputs, library_inputs
+from book.inputs import inputs
 from book.merge import merged_cells
 from book.source import FRAMEWORKS, Book, BookError
 from book.split import split
@@ -39,10 +39,11 @@ def right_book(
 
 
 def record(book: Book, pretend_execution: Callable, output: dict | None = None) -> None:
+    (chapter,) = book.chapters
     for framework in FRAMEWORKS:
-        path = book.root / "chapters" / framework / "first.ipynb"
+        path = book.notebook_path(chapter, framework)
         notebook = nbformat.read(path, as_version=4)
-        digest = inputs(notebook, library_inputs(book, framework))
+        digest = inputs(book, chapter, framework, notebook)
         pretend_execution(path, output, inputs=digest)
 
 
@@ -101,7 +102,7 @@ def test_a_stale_module(right_book: TemporaryBook) -> None:
 def test_outputs_of_other_inputs(right_book: TemporaryBook) -> None:
     right_book.write("d2l_lite/jax.py", "x = 1\n")
     assert problems(right_book) == [
-        f"{NOTEBOOK}:1: was executed with other code or library inputs; "
+        f"{NOTEBOOK}:1: was executed with other code, files or library; "
         "run `python -m book run`"
     ]
 
@@ -139,6 +140,58 @@ def test_a_cell_that_cannot_be_split(right_book: TemporaryBook) -> None:
     mermaid, reference = (line for line in problems(right_book) if FIRST in line)
     assert mermaid.startswith(f"{FIRST}:8: a notebook cannot show the directive")
     assert reference == f"{FIRST}:12: no label 'x' in the book; correct it"
+
+
+# Files that notebooks share
+
+
+@pytest.mark.parametrize("name", ["old/a.csv", "a.csv", "first.csv"])
+def test_a_file_without_chapter(right_book: TemporaryBook, name: str) -> None:
+    right_book.write(f"chapters/files/{name}", "1\n")
+    right_book.write("chapters/files/old/.a.csv.1.part", "1\n")
+    assert problems(right_book) == [
+        f"chapters/files/{name}:1: belongs to no chapter of _toc.yml; move it to "
+        "chapters/files/<chapter>/ or delete it"
+    ]
+
+
+def test_files_are_small(
+    right_book: TemporaryBook, pretend_execution: Callable
+) -> None:
+    for name, size in {"a": 1_000_000, "b": 999_999, "deeper/c": 1}.items():
+        right_book.write(f"chapters/files/first/{name}", "x" * size)
+    split(Book(right_book.root))
+    record(Book(right_book.root), pretend_execution)
+    assert problems(right_book) == []
+
+    right_book.write("chapters/files/first/b", "x" * 1_000_001)
+    found = [line for line in problems(right_book) if line.startswith("chapters/files")]
+    assert found == [
+        "chapters/files/first:1: has 2,000,002 bytes; at most 2,000,000: store less",
+        "chapters/files/first/b:1: has 1,000,001 bytes; at most 1,000,000: store less",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.csv", "2"), ("deeper/b.csv", "1"), (".b.csv", None)]
+)
+def test_outputs_of_other_files(
+    right_book: TemporaryBook,
+    pretend_execution: Callable,
+    name: str,
+    content: str | None,
+) -> None:
+    """The content of a file counts, and its name; a hidden file does not."""
+    right_book.write("chapters/files/first/a.csv", "1")
+    split(Book(right_book.root))
+    record(Book(right_book.root), pretend_execution)
+    right_book.write(f"chapters/files/first/{name}", content or "1")
+    what = "was executed with other code, files or library; run `python -m book run`"
+    assert problems(right_book) == (
+        [f"chapters/{name}/first.ipynb:1: {what}" for name in sorted(FRAMEWORKS)]
+        if content
+        else []
+    )
 
 
 # Tab groups

@@ -14,7 +14,7 @@ from book.__main__ import main
 from book.files import write_if_changed
 from book.inputs import ENVIRONMENT, library_inputs
 from book.source import Book, BookError
-from book.split import serialise, split
+from book.split import serialise
 
 # Each execution leaves a line in a file beside the notebook.
 COUNTED = """\
@@ -40,7 +40,6 @@ def executions(root: Path) -> int:
 
 
 def execute(book: Book, **options: object) -> bytes:
-    split(book, frameworks=["jax"])
     runner.run(book, frameworks=["jax"], **options)
     return (book.root / "chapters/jax/first.ipynb").read_bytes()
 
@@ -156,6 +155,128 @@ def test_a_missing_framework_is_skipped_with_a_line(
     assert serialise(nbformat.reads(before.decode(), as_version=4)).encode() == before
 
 
+# Files that notebooks share
+
+# Each framework stores its number, unless it is there, and adds up the others'.
+SHARING = """\
+# Sharing
+
+```{code-cell} ipython3
+from pathlib import Path
+
+folder = Path("../files/first")
+own = folder / Path.cwd().name
+if not own.exists():
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f".{own.name}.part"
+    part.write_text(str(len(own.name)))
+    part.replace(own)
+print(sum(int(path.read_text()) for path in folder.glob("[!.]*")))
+```
+"""
+
+
+def test_what_one_notebook_stores_the_others_read(
+    temporary_book: TemporaryBook, capsys: pytest.CaptureFixture
+) -> None:
+    root = temporary_book.root
+    temporary_book.chapters(first=SHARING)
+    arguments = ["run", "--framework", "jax", "--framework", "mxnet"]
+    assert main(arguments, root) == 0
+    assert capsys.readouterr().out == (
+        "chapters/files/first/jax, chapters/files/first/mxnet changed: "
+        "what depends on it runs again.\n"
+        "2 notebooks executed, 0 unchanged.\n"
+    )
+    for name in ("jax", "mxnet"):
+        notebook = nbformat.read(root / f"chapters/{name}/first.ipynb", as_version=4)
+        assert notebook.cells[-1].outputs[0].text == f"{len('jax') + len('mxnet')}\n"
+        assert "git clone" in notebook.cells[1].source  # now that there are files
+    assert main(arguments, root) == 0
+    assert capsys.readouterr().out == "0 notebooks executed, 2 unchanged.\n"
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Stands in for the kernels: does an action and lists the executions."""
+
+    def pretend(action: Callable[[runner.Task, int], None]) -> list[str]:
+        executions: list[str] = []
+
+        def run_kernel(book: Book, task: runner.Task) -> None:
+            executions.append(str(task))
+            action(task, len(executions))
+
+        monkeypatch.setattr(runner, "_run_kernel", run_kernel)
+        return executions
+
+    return pretend
+
+
+def store(task: runner.Task, name: str, text: str) -> None:
+    path = task.path.parents[1] / "files" / task.chapter.name / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_files_that_never_come_to_rest_are_a_fault(
+    temporary_book: TemporaryBook, pretended: Callable
+) -> None:
+    def action(task: runner.Task, count: int) -> None:
+        store(task, "constant.csv", "1")
+        store(task, "random.csv", str(count))
+
+    executions = pretended(action)
+    message = r"^chapters/files/first/random.csv: still changing after 3 executions, "
+    with pytest.raises(BookError, match=message):
+        execute(temporary_book.chapters(first=COUNTED))
+    assert len(executions) == 3
+
+
+def test_a_file_that_another_writes_meanwhile_is_read_again(
+    temporary_book: TemporaryBook, pretended: Callable
+) -> None:
+    """Inputs are those of the files before the execution, whoever runs first."""
+
+    def action(task: runner.Task, count: int) -> None:
+        if task.framework == "pytorch":
+            store(task, "pytorch.csv", "1")
+
+    executions = pretended(action)
+    book = temporary_book.chapters(first=COUNTED)
+    runner.run(book, frameworks=["pytorch", "jax"], jobs=1)
+    assert executions == ["first (PyTorch)", "first (JAX)"] * 2
+
+
+def test_force_is_for_the_first_execution_only(
+    temporary_book: TemporaryBook, pretended: Callable
+) -> None:
+    executions = pretended(lambda task, count: None)
+    temporary_book.chapters(first=COUNTED, second=COUNTED)
+    execute(Book(temporary_book.root))
+    assert len(executions) == 2
+
+    def action(task: runner.Task, count: int) -> None:
+        if task.chapter.name == "second":
+            store(task, "jax.csv", "1")
+
+    executions = pretended(action)
+    execute(Book(temporary_book.root), force=True)
+    assert executions == ["first (JAX)", "second (JAX)", "second (JAX)"]
+
+
+def test_only_what_is_selected_runs_again(
+    temporary_book: TemporaryBook, pretended: Callable
+) -> None:
+    executions = pretended(lambda task, count: store(task, task.framework, "1"))
+    book = temporary_book.chapters(first=COUNTED)
+    runner.run(book, frameworks=["mxnet", "jax"])
+    executions.clear()
+    temporary_book.write("chapters/files/first/jax", "2")
+    execute(Book(temporary_book.root))
+    assert executions == ["first (JAX)", "first (JAX)"]
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "counts"),
     [
@@ -219,8 +340,9 @@ def test_unknown_names_are_answered_with_the_valid_ones(
 def test_the_builder_imports_no_framework() -> None:
     code = (
         "import sys, book.__main__, book.check, book.run, book.split, book.merge\n"
-        "print(sorted({'torch', 'tensorflow', 'keras', 'jax', 'mxnet', 'd2l_lite'}"
-        " & set(sys.modules)))"
+        "frameworks = {'torch', 'tensorflow', 'keras', 'jax', 'flax', 'mxnet'}\n"
+        "print([name for name in sys.modules if name in frameworks"
+        " or name.startswith('d2l_lite.')])"
     )
     root = Path(runner.__file__).parents[1]
     result = subprocess.run(

@@ -1,0 +1,465 @@
+"""python -m d2l_lite: every kind of checkpoint, every kind of error."""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from frameworks import PACKAGES, d2l
+
+from d2l_lite import weights
+from d2l_lite.__main__ import main
+
+torch = pytest.importorskip("torch")
+
+TINY = {"block_config": (2, 2, 2), "growth_rate": 4, "init_features": 8}
+
+
+@pytest.fixture(scope="module")
+def canonical():
+    """The weights of a small DenseNet-BC, as exact in float16 and in bfloat16."""
+    net = d2l("pytorch").build("densenet-bc-40-12", **TINY)
+    return {
+        name: torch.tensor(array).bfloat16().clamp(-1e4, 1e4).half().float()
+        for name, array in d2l("pytorch").get_weights(net).items()
+    }
+
+
+@pytest.fixture
+def run(capsys):
+    """The command line in this process: (exit status, its output, its errors)."""
+
+    def run(*arguments):
+        status = main([str(argument) for argument in arguments])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def in_a_process(*arguments):
+    """The command line as a reader calls it."""
+    command = [sys.executable, "-m", "d2l_lite", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def old_style(state):
+    """The keys of torchvision's published files: norm.1 for norm1, conv.2 for conv2."""
+    return {
+        re.sub(r"\.(norm|conv)([12])\.(?=\w+$)", r".\1.\2.", name)
+        if "denselayer" in name
+        else name: tensor
+        for name, tensor in state.items()
+    }
+
+
+def with_counters(state):
+    """As PyTorch's own batch norm: one more entry after each running variance."""
+    counted = {}
+    for name, tensor in state.items():
+        counted[name] = tensor
+        if name.endswith("running_var"):
+            counter = name.replace("running_var", "num_batches_tracked")
+            counted[counter] = torch.tensor(9)
+    return counted
+
+
+def prefixed(prefix):
+    return lambda state: {prefix + name: tensor for name, tensor in state.items()}
+
+
+def cast(dtype):
+    return lambda state: {name: tensor.to(dtype) for name, tensor in state.items()}
+
+
+def wrapped(entry):
+    return lambda state: {
+        "epoch": 3,
+        "optimizer": {"state": {}, "param_groups": [{"lr": 0.1}]},
+        entry: state,
+    }
+
+
+def averaged(state):
+    """As torch.optim.swa_utils.AveragedModel keeps it."""
+    return prefixed("module.")(state) | {"n_averaged": torch.tensor(5)}
+
+
+def averaged_first(state):
+    raw = {name: tensor + 1 for name, tensor in state.items()}
+    return {"state_dict": raw, "state_dict_ema": state}
+
+
+STYLES = {
+    "canonical": dict,
+    "old style": old_style,
+    "counters": with_counters,
+    "DataParallel": prefixed("module."),
+    "Lightning": prefixed("model."),
+    "compiled and parallel": prefixed("module._orig_mod."),
+    "averaged": averaged,
+    "half": cast(torch.float16),
+    "bfloat16": cast(torch.bfloat16),
+    "double": cast(torch.float64),
+    "parameters": lambda state: {n: torch.nn.Parameter(t) for n, t in state.items()},
+    "old, half, parallel": lambda state: prefixed("module.")(
+        old_style(cast(torch.float16)(with_counters(state)))
+    ),
+}
+WRAPPED = {
+    "state_dict": wrapped("state_dict"),
+    "model": wrapped("model"),
+    "state_dict of a parallel model": lambda state: wrapped("state_dict")(
+        prefixed("module.")(state)
+    ),
+    "averaged first": averaged_first,
+}
+
+
+def assert_converted(path, canonical, framework="pytorch"):
+    assert weights.metadata(path) == {
+        "network": "DenseNet",
+        "arguments": {
+            "in_channels": 3,
+            "num_classes": 10,
+            "growth_rate": 4,
+            "block_config": [2, 2, 2],
+            "init_features": 8,
+            "bottleneck": True,
+            "compression": 0.5,
+            "dropout": 0.0,
+            "small_inputs": True,
+            "bias": False,
+        },
+        "framework": framework,
+    }
+    loaded = weights.load(path)
+    assert list(loaded) == list(canonical)
+    for name, tensor in canonical.items():
+        assert loaded[name].dtype == np.float32
+        np.testing.assert_array_equal(loaded[name], tensor.numpy(), err_msg=name)
+
+
+@pytest.mark.parametrize("style", [*STYLES, *WRAPPED])
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_pytorch_files(tmp_path, run, canonical, style, zipped):
+    # Under a suffix that says nothing: the content tells.
+    source, target = tmp_path / "checkpoint", tmp_path / "net.safetensors"
+    state = (STYLES | WRAPPED)[style](canonical)
+    torch.save(state, source, _use_new_zipfile_serialization=zipped)
+    status, out, err = run("convert", source, target)
+    assert (status, err) == (0, "")
+    parameters = sum(t.numel() for n, t in canonical.items() if "running" not in n)
+    start = f"{target}: DenseNet, {parameters:,} trainable parameters, from {source}"
+    assert out.startswith(start) and out.count("\n") == 1
+    assert_converted(target, canonical)
+
+
+@pytest.mark.parametrize("style", [name for name in STYLES if name != "parameters"])
+def test_safetensors_files(tmp_path, run, canonical, style):
+    from safetensors.torch import save_file
+
+    source, target = tmp_path / "checkpoint", tmp_path / "net.safetensors"
+    state = {name: t.contiguous() for name, t in STYLES[style](canonical).items()}
+    save_file(state, source, {"format": "pt"})
+    assert run("convert", source, target)[::2] == (0, "")
+    assert_converted(target, canonical)
+
+
+def test_the_averaged_weights_are_named(tmp_path, run, canonical):
+    source, target = tmp_path / "checkpoint.pth", tmp_path / "net.safetensors"
+    torch.save(averaged_first(canonical), source)
+    assert run("convert", source, target)[1].endswith(", entry state_dict_ema\n")
+
+
+def test_what_the_source_says_of_its_framework(tmp_path, run, canonical):
+    source, target = tmp_path / "source", tmp_path / "target"
+    arrays = {name: tensor.numpy() for name, tensor in canonical.items()}
+    for metadata, framework in (({"framework": "jax"}, "jax"), ({}, "unknown")):
+        weights.save(source, arrays, metadata)
+        assert run("convert", source, target)[0] == 0
+        assert_converted(target, canonical, framework)
+
+
+@pytest.mark.parametrize("damage", [None, "classifier.bias"])
+def test_a_file_may_be_converted_in_place(tmp_path, run, canonical, damage):
+    path = tmp_path / "net.safetensors"
+    torch.save({n: t for n, t in canonical.items() if n != damage}, path)
+    before = path.read_bytes()
+    assert run("convert", path, path)[0] == (1 if damage else 0)
+    if damage:
+        assert path.read_bytes() == before
+    else:
+        assert_converted(path, canonical)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_published_style_to_every_framework(tmp_path):
+    """A file as torchvision publishes them, through the real command line."""
+    source, target = tmp_path / "densenet121.pth", tmp_path / "net.safetensors"
+    net = d2l("pytorch").build("densenet121", num_classes=7, seed=5)
+    state = {n: torch.tensor(a) for n, a in d2l("pytorch").get_weights(net).items()}
+    torch.save(old_style(state), source, _use_new_zipfile_serialization=False)
+    result = in_a_process("convert", source, target)
+    assert (result.returncode, result.stderr) == (0, "")
+    # The count of ../paper/parameter_counts.csv, less 993 rows of 1024 + 1.
+    count = 7_978_856 - 993 * 1025
+    assert result.stdout == (
+        f"{target}: densenet121, {count:,} trainable parameters, from {source}\n"
+    )
+    images = np.random.default_rng(0).standard_normal((1, 3, 32, 32), np.float32)
+    expected = d2l("pytorch").predict(net, images)
+    np.testing.assert_array_equal(
+        d2l("pytorch").predict(d2l("pytorch").load(target), images), expected
+    )
+
+
+def test_info(tmp_path, run):
+    path = tmp_path / "net.safetensors"
+    d2l("pytorch").save(d2l("pytorch").build("densenet", block_config=(1,)), path)
+    status, out, err = run("info", path)
+    assert (status, err) == (0, "")
+    # Stem 7·7·64 + 64 and 2·64; one layer 2·64 and 9·64·32 + 32; last norm 2·96, head
+    # 96·10 + 10. The three norms have 2·(64 + 64 + 96) statistics beside.
+    trainable = 3200 + 128 + 128 + 18_464 + 192 + 970
+    assert out.splitlines()[:10] == [
+        "network     DenseNet",
+        "arguments   in_channels=1, num_classes=10, growth_rate=32, block_config=(1,), "
+        "init_features=64, bottleneck=False, compression=0.5, dropout=0.0, "
+        "small_inputs=False, bias=True",
+        "framework   pytorch",
+        f"parameters  {trainable:,} trainable, {trainable + 448:,} numbers in all",
+        "",
+        "entry                                                shape      type",
+        "features.conv0.weight                                64×1×7×7   float32",
+        "features.conv0.bias                                  64         float32",
+        "features.norm0.weight                                64         float32",
+        "features.norm0.bias                                  64         float32",
+    ]
+
+
+def test_info_of_what_convert_reads(tmp_path, run, canonical):
+    path = tmp_path / "checkpoint.pth"
+    torch.save(wrapped("state_dict")(old_style(cast(torch.float16)(canonical))), path)
+    status, out, err = run("info", path)
+    assert (status, err) == (0, "")
+    assert "framework   pytorch\nentry       state_dict\n" in out
+    assert re.search(r"block1\.denselayer1\.norm1\.weight +8 +float16\n", out)
+
+
+def test_info_into_a_pipe_that_closes(tmp_path, canonical):
+    path = tmp_path / "net.safetensors"
+    weights.save(path, {name: t.numpy() for name, t in canonical.items()}, {})
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "d2l_lite", "info", str(path)]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+class Malicious:
+    """Makes a file when a careless reader unpickles it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+@pytest.mark.parametrize("command", ["convert", "info"])
+def test_code_in_a_pickle_does_not_run(tmp_path, canonical, zipped, command):
+    source, trace, target = (tmp_path / name for name in ("a.pth", "trace", "target"))
+    state = {**canonical, "extra": Malicious(trace)}
+    torch.save(state, source, _use_new_zipfile_serialization=zipped)
+    arguments = [source, target] if command == "convert" else [source]
+    result = in_a_process(command, *arguments)
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"python -m d2l_lite {command}: {source}: PyTorch does not read it: io.open "
+        "could run any code; save the state_dict() alone\n"
+    )
+    assert not trace.exists() and not target.exists()
+
+
+def bad_files(folder, canonical):
+    """Files that do not serve, and a part of what is said of each."""
+    network = torch.nn.Linear(2, 3)
+    resnet = {"conv1.weight": torch.zeros(64, 3, 7, 7), "fc.bias": torch.zeros(10)}
+    sparse = canonical["classifier.weight"].to_sparse()
+    contents = {
+        "whole network": (network, "Linear could run any code; save the state_dict()"),
+        "arguments": (
+            {"state_dict": canonical, "args": argparse.Namespace(lr=0.1)},
+            "argparse.Namespace could run any code",
+        ),
+        "tensor": (torch.zeros(3), "holds a Tensor, no weights"),
+        "list": ([canonical], "holds a list, no weights"),
+        "no tensors": ({"epoch": 3}, "not the weights of a DenseNet: no features."),
+        "numbers as keys": ({0: torch.zeros(3)}, "not the weights of a DenseNet"),
+        "ResNet": (resnet, "not the weights of a DenseNet: no features.conv0.weight, "),
+        "integers": (cast(torch.int8)(canonical), "conv0.weight is int8: must be "),
+        "sparse": (canonical | {"classifier.weight": sparse}, "classifier.weight: "),
+        "twice": (
+            canonical | {"module.classifier.bias": torch.zeros(10)},
+            "two entries for classifier.bias",
+        ),
+    }
+    for name, (content, message) in contents.items():
+        torch.save(content, folder / name)
+        yield name, message
+    torch.save(canonical, folder / "whole")
+    weights.save(folder / "safe", {"x": np.zeros(99)}, {})
+    whole, safe = (folder / "whole").read_bytes(), (folder / "safe").read_bytes()
+    torch.save(canonical, folder / "old", _use_new_zipfile_serialization=False)
+    old = (folder / "old").read_bytes()
+    parts = {
+        "half a zip": (whole[: len(whole) // 2], "PyTorch does not read it: "),
+        "half a legacy file": (old[: len(old) // 2], "PyTorch does not read it: "),
+        "start of a legacy file": (old[:20], "PyTorch does not read it: "),
+        "half a safetensors file": (safe[:-9], "not a safetensors file"),
+        "empty": (b"", "neither a safetensors nor a PyTorch file"),
+        "text": (b"What is this?\n", "neither a safetensors nor a PyTorch file"),
+        "JSON": (b'{"arch": {"depth": 121}}', "neither a safetensors nor a PyTorch"),
+    }
+    for name, (content, message) in parts.items():
+        (folder / name).write_bytes(content)
+        yield name, message
+    (folder / "folder").mkdir()
+    yield "folder", "Is a directory"
+    yield "missing", "No such file or directory"
+
+
+def test_files_that_do_not_serve(tmp_path, run, canonical):
+    target = tmp_path / "net.safetensors"
+    target.write_bytes(b"as before")
+    for name, message in bad_files(tmp_path, canonical):
+        source = tmp_path / name
+        status, out, err = run("convert", source, target)
+        assert (status, out) == (1, ""), name
+        assert err.startswith(f"python -m d2l_lite convert: {source}: "), err
+        assert message in err and err.count("\n") == 1, (name, err)
+        assert target.read_bytes() == b"as before", name
+
+
+def test_every_entry_that_does_not_fit_is_listed(tmp_path, run, canonical):
+    source, target = tmp_path / "checkpoint.pth", tmp_path / "net.safetensors"
+    state = dict(canonical)
+    del state["features.norm5.bias"]
+    del state["features.denseblock2.denselayer2.conv1.weight"]
+    state["classifier.bias"] = torch.zeros(9)
+    state["features.norm9.weight"] = torch.zeros(3)
+    torch.save(state, source)
+    status, out, err = run("convert", source, target)
+    assert (status, out) == (1, "")
+    # The last layer of the second block reads 16/2 + 8 = 12 of 16 channels: the stem's
+    # 8 and two layers' 4 + 4, of which the transition keeps 8, and one layer's 4.
+    assert err.splitlines() == [
+        f"python -m d2l_lite convert: {source}: weights do not fit the network:",
+        "  features.denseblock2.denselayer2.conv1.weight: missing, expected "
+        "(16, 12, 1, 1)",
+        "  features.norm5.bias: missing, expected (16,)",
+        "  classifier.bias: expected (10,), found (9,)",
+        "  features.norm9.weight: not in this network, found (3,)",
+    ]
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("missing", [("torch",), tuple(PACKAGES.values())], ids=len)
+def test_without_frameworks(tmp_path, run, canonical, monkeypatch, missing):
+    pickled, safe, target = (tmp_path / name for name in ("a.pth", "safe", "target"))
+    torch.save(canonical, pickled)
+    weights.save(safe, {name: t.numpy() for name, t in canonical.items()}, {})
+    for package in missing:
+        monkeypatch.setitem(sys.modules, package, None)
+    assert run("convert", pickled, target)[::2] == (
+        1,
+        f"python -m d2l_lite convert: {pickled}: a PyTorch file, which only PyTorch "
+        "reads: pip install torch\n",
+    )
+    status, _, err = run("convert", safe, target)
+    if len(missing) == 1:
+        assert_converted(target, canonical, "unknown")
+    else:
+        assert status == 1 and "needs a framework to check names and shapes" in err
+    assert run("info", safe)[0] == 0
+
+
+def test_where_nothing_can_be_written(tmp_path, run, canonical):
+    source = tmp_path / "checkpoint.pth"
+    torch.save(canonical, source)
+    before = sorted(tmp_path.rglob("*"))
+    target = tmp_path / "missing" / "net.safetensors"
+    assert run("convert", source, target)[::2] == (
+        1,
+        f"python -m d2l_lite convert: {target}: there is no folder {target.parent}\n",
+    )
+    assert "is not a file" in run("convert", source, tmp_path)[2]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_no_permission(tmp_path, run, monkeypatch):
+    """Simulated, because a test that runs as root is permitted everything."""
+
+    def refuse(self, *arguments):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert run("info", tmp_path / "secret")[::2] == (
+        1,
+        f"python -m d2l_lite info: {tmp_path / 'secret'}: Permission denied\n",
+    )
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path, canonical):
+    source, target = tmp_path / "checkpoint.pth", tmp_path / "net.safetensors"
+    torch.save(canonical, source)
+    target.write_bytes(b"as before")
+    # The system ends a file at ten kilobytes, as a full disk would.
+    code = (
+        "import resource, sys; from d2l_lite.__main__ import main; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000)); "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, "convert", source, target],
+        capture_output=True,
+        text=True,
+    )
+    message = f"python -m d2l_lite convert: {target}: File too large\n"
+    assert (result.returncode, result.stderr) == (1, message)
+    assert target.read_bytes() == b"as before"
+    assert sorted(tmp_path.iterdir()) == [source, target]
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["convert"], ["convert", "in"], ["info"], ["fly", "a"]], ids=str
+)
+def test_wrong_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: python -m d2l_lite")
+
+
+@pytest.mark.parametrize("command", ["convert", "info"])
+def test_help_shows_an_example(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    assert f"example: python -m d2l_lite {command} " in capsys.readouterr().out
+
+
+def test_the_command_line_imports_no_framework():
+    code = (
+        "import sys, d2l_lite.__main__; "
+        f"print([p for p in {list(PACKAGES.values())} if p in sys.modules])"
+    )
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.stdout == "[]\n"
