@@ -32,7 +32,9 @@ def record(rows: list[dict[str, Any]], path: Path, replaced: Sequence[str]) -> N
     together = sorted(
         kept + rows, key=lambda row: [order.get(row[c], row[c]) for c in replaced]
     )
-    with path.open("w", newline="", encoding="utf-8") as file:
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(together)
+    temporary.replace(path)

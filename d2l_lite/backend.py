@@ -74,7 +74,6 @@ class Backend:
         Raises:
             ValueError: an unknown name or argument, or a value out of its range.
         """
-        check_integer(seed, 0, None, f"build(seed={seed!r})")
         given = {"in_channels": in_channels, "num_classes": num_classes}
         changes |= {key: value for key, value in given.items() if value is not None}
         return self.initialize(self.network(**zoo.arguments(name, **changes)), seed)
@@ -82,38 +81,41 @@ class Backend:
     def save(self, model: Any, path: str | Path) -> None:
         """Write a network's weights, canonical and whole, as a safetensors file.
 
-        Its metadata name the network, its arguments as far as weights show them, and
-        the framework; `load` of every framework module reads it.
+        Its metadata name the network, its arguments and the framework; `load` of every
+        framework module reads it.
         """
         arrays = self.get_weights(model)
-        described = zoo.describe({name: a.shape for name, a in arrays.items()})
+        described = zoo.describe(self._shapes(model))
+        described["arguments"]["dropout"] = self._dropout(model.features)
         weights.save(path, arrays, described | {"framework": self.framework})
 
     def load(self, path: str | Path) -> Any:
         """The network in a file that `save` or `python -m d2l_lite convert` wrote.
+
+        Its weights are float32, whatever the file's are.
 
         Raises:
             WeightsError: not such a file, or its weights do not fit its network.
         """
         arrays = weights.load(path)
         try:
+            weights.check_real(arrays)
             described = zoo.describe({name: a.shape for name, a in arrays.items()})
-        except weights.WeightsError as error:
+            dropout = zoo.noted_dropout(weights.metadata(path))
+            arguments = described["arguments"] | {"dropout": dropout}
+            model = self.network(**zoo.checked(arguments, "load"))
+            self.place(model, 0)
+            self.set_weights(model, arrays)
+        except ValueError as error:
             raise weights.WeightsError(
                 f"{path}: {error}; `python -m d2l_lite convert` makes a file that fits "
                 "of checkpoints with other names"
             ) from None
-        # Dropout alone leaves no trace in the weights.
-        noted = weights.metadata(path).get("arguments")
-        dropout = noted.get("dropout", 0.0) if isinstance(noted, dict) else 0.0
-        arguments = described["arguments"] | {"dropout": dropout}
-        model = self.network(**zoo.checked(arguments, str(path)))
-        self.place(model, 0)
-        self.set_weights(model, arrays)
         return model
 
     def initialize(self, model: Any, seed: int = 0) -> Any:
         """Give a network, or a part of one, the weights of `seed`; returns it."""
+        check_integer(seed, 0, None, f"initialize(seed={seed!r})")
         self.place(model, seed)
         self.set_weights(model, weights.initial(self._shapes(model), seed))
         return model
@@ -145,17 +147,14 @@ class Backend:
         Raises:
             ValueError: images of a wrong shape, or too small for the network.
         """
-        images = self.batch_check(model, "predict")(images)
+        images, _ = self.batch_check(model, "predict")(images)
         starts = range(0, len(images), BATCH)
         return in_batches(self.forward(model), (images[i : i + BATCH] for i in starts))
 
     def evaluator(self, model: Any) -> Predict:
         """The model's `predict` for the batches of a `Trainer`, each one checked."""
-        check, forward = (
-            self.batch_check(model, "Trainer.evaluate"),
-            self.forward(model),
-        )
-        return lambda images: forward(check(images))
+        check, forward = self.batch_check(model, "Trainer"), self.forward(model)
+        return lambda images: forward(check(images)[0])
 
     def loss_and_gradients(
         self, model: Any, images: np.ndarray, labels: np.ndarray
@@ -168,53 +167,57 @@ class Backend:
         Raises:
             ValueError: images of a wrong shape or too small, labels beyond the classes.
         """
-        images = self.batch_check(model, "loss_and_gradients")(images, labels)
+        check = self.batch_check(model, "loss_and_gradients")
+        images, labels = check(images, labels)
         before = self.get_weights(model)
-        loss, gradients = self.gradients(model, images, labels)
-        self.set_weights(model, before)
-        return loss, gradients
+        try:
+            return self.gradients(model, images, labels)
+        finally:
+            self.set_weights(model, before)
 
-    def batch_check(self, model: Any, call: str) -> Callable[..., np.ndarray]:
-        """A function that checks a batch and returns its images in the model's dtype.
+    def batch_check(self, model: Any, call: str) -> Callable[..., tuple]:
+        """A function that checks N×C×H×W images and, if there are any, N labels.
 
-        It takes N×C×H×W images and, if there are any, N labels, and raises ValueError,
-        opening with `call`, for what some framework would take without a word.
+        It returns both, images in the model's dtype and labels as int64, and raises
+        ValueError, opening with `call`, for what some framework would take in silence.
         """
         shapes = self._shapes(model)
         name, array = next(iter(self.arrays(model).items()))
         dtype, first = self.read(array).dtype, shapes[name]
         channels = first[1] if len(first) == 4 else first[0]
         classes = shapes.get("classifier.bias", (0,))[0]
-        transitions = sum(
-            "transition" in n and n.endswith("conv.weight") for n in shapes
-        )
+        # A transition alone has names without the number that a network gives it.
+        ends = (n.rpartition("transition")[2].lstrip("0123456789.") for n in shapes)
+        transitions = sum(end == "conv.weight" for end in ends)
         # A stem that pools quarters and rounds up; each transition rounds down.
         pools = "features.norm0.weight" in shapes
         smallest = 2**transitions * (4 if pools else 1) - (3 if pools else 0)
 
-        def check(images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        def check(images: np.ndarray, labels: np.ndarray | None = None) -> tuple:
             images = np.asarray(images)
             if images.ndim != 4 or not len(images):
                 rule = "must be N×C×H×W with N at least 1"
                 raise ValueError(f"{call}: images of shape {images.shape}: {rule}")
             _, found, height, width = images.shape
             if found != channels:
-                raise ValueError(
-                    f"{call}: images of {found} channels: the model reads {channels}"
-                )
+                reads = f"{found} channels: the model reads {channels}"
+                raise ValueError(f"{call}: images of {reads}")
             if min(height, width) < smallest:
-                raise ValueError(
-                    f"{call}: images of {height}×{width} pixels: {transitions} "
-                    f"transitions need at least {smallest}×{smallest}"
-                )
-            if classes and labels is not None:
+                need = f"{transitions} transitions need at least {smallest}×{smallest}"
+                raise ValueError(f"{call}: images of {height}×{width} pixels: {need}")
+            if labels is None:
+                return images.astype(dtype, copy=False), None
+            labels = np.asarray(labels)
+            if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+                found = f"labels of shape {labels.shape} and type {labels.dtype}"
+                rule = f"must be {len(images)} integers, one per image"
+                raise ValueError(f"{call}: {found}: {rule}")
+            if classes:
                 low, high = np.min(labels), np.max(labels)
                 if low < 0 or high >= classes:
-                    raise ValueError(
-                        f"{call}: labels from {low} to {high}: the network has "
-                        f"{classes} classes, 0 to {classes - 1}"
-                    )
-            return images.astype(dtype, copy=False)
+                    has = f"the network has {classes} classes, 0 to {classes - 1}"
+                    raise ValueError(f"{call}: labels from {low} to {high}: {has}")
+            return images.astype(dtype, copy=False), labels.astype(np.int64, copy=False)
 
         return check
 
@@ -238,3 +241,10 @@ class Backend:
 
     def _shapes(self, model: Any) -> dict[str, tuple[int, ...]]:
         return {name: self.shape(array) for name, array in self.arrays(model).items()}
+
+    def _dropout(self, part: Any) -> float:
+        """The rate of the first dropout in a part of a network, 0 if it has none."""
+        if type(part).__name__ == "Dropout":
+            names = ("p", "rate", "_rate")
+            return next(getattr(part, name) for name in names if hasattr(part, name))
+        return next(filter(None, map(self._dropout, self.children(part))), 0.0)

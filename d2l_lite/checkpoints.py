@@ -55,6 +55,7 @@ def read(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
         described = zoo.describe({name: a.shape for name, a in arrays.items()})
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
+    described["arguments"]["dropout"] = zoo.noted_dropout(metadata)
     return arrays, described | {k: metadata[k] for k in metadata if k not in described}
 
 
@@ -72,11 +73,9 @@ def convert(source: str | Path, target: str | Path) -> tuple[Arrays, dict[str, A
     try:
         shapes = _network_shapes(metadata["arguments"])
         weights.check(arrays, shapes)
+        weights.check_real(arrays)
     except ValueError as error:
         raise WeightsError(f"{source}: {error}") from None
-    for name, array in arrays.items():
-        if array.dtype.kind != "f":
-            raise WeightsError(f"{source}: {name} is {array.dtype}: must be float")
     weights.save(
         target,
         {name: arrays[name].astype(np.float32) for name in shapes},

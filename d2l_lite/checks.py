@@ -33,6 +33,12 @@ def check_real(
         raise ValueError(f"{call}: must be a number, {first} and {last}")
 
 
+def check_switch(value: object, call: str) -> None:
+    """Raise `ValueError`, opening with `call`, unless `value` is False or True."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{call}: choose from False, True")
+
+
 def check_choice(value: object, choices: Collection[object], call: str) -> None:
     """Raise `ValueError`, opening with `call`, unless `value` is one of `choices`."""
     # A tuple, because a dictionary cannot be asked for a list.

@@ -64,9 +64,9 @@ class Trainer(training.Trainer):
         def step(images, labels, learning_rate):
             nonlocal velocity
             _, parameters, statistics = nnx.split(model, nnx.Param, ...)
-            X = to_tensor(check(images, labels))
+            X, y = check(images, labels)
             parameters, statistics, velocity, *results = train(
-                parameters, statistics, velocity, X, labels, learning_rate
+                parameters, statistics, velocity, to_tensor(X), y, learning_rate
             )
             nnx.update(model, parameters, statistics)
             return results
@@ -91,9 +91,9 @@ _loss_and_gradients = jax.jit(
 )
 
 
-# Compiled once for all trainers of a network's kind that agree in the settings. Donated
-# buffers are written in place: no second copy of the weights.
-@partial(jax.jit, static_argnums=(0, 1, 2, 3), donate_argnums=(4, 5, 6))
+# Compiled once for all networks of one shape. The velocity is donated, which saves a
+# copy; the weights are not, for a clone of the model may share them.
+@partial(jax.jit, static_argnums=(0, 1, 2, 3), donate_argnums=6)
 def _step(
     graphdef,
     momentum,
@@ -166,7 +166,7 @@ def _network(**arguments) -> nnx.Module:
 
 def _place(model: nnx.Module, seed: int) -> None:
     # Of a network that has only shapes, dropout's generators are shapes as well.
-    keys = nnx.Rngs(seed)
+    keys = nnx.Rngs(int(seed) % 2**32)
     for _, part in nnx.iter_graph(model):
         if isinstance(part, nnx.RngStream):
             part.key.value = keys()

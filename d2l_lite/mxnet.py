@@ -69,7 +69,7 @@ class Trainer(training.Trainer):
         check = _backend.batch_check(model, "Trainer.fit")
 
         def step(images, labels, learning_rate):
-            X, y = to_tensor(check(images, labels)), to_tensor(labels)
+            X, y = map(to_tensor, check(images, labels))
             with autograd.record():
                 logits = model(X)
                 loss = _loss(logits, y)

@@ -68,7 +68,7 @@ class Trainer(training.Trainer):
 
         def step(images, labels, learning_rate):
             model.train()
-            X, y = to_tensor(check(images, labels)), to_tensor(labels)
+            X, y = map(to_tensor, check(images, labels))
             X = X.to(memory_format=torch.channels_last)
             logits = model(X)
             loss = F.cross_entropy(logits, y)
@@ -89,9 +89,11 @@ def _gradients(
 ) -> tuple[float, dict[str, np.ndarray]]:
     mode = model.training
     trainable = _backend.trainable(model)
-    loss = F.cross_entropy(model.train()(to_tensor(images)), to_tensor(labels))
-    gradients = torch.autograd.grad(loss, list(trainable.values()))
-    model.train(mode)
+    try:
+        loss = F.cross_entropy(model.train()(to_tensor(images)), to_tensor(labels))
+        gradients = torch.autograd.grad(loss, list(trainable.values()))
+    finally:
+        model.train(mode)
     return loss.item(), dict(zip(trainable, map(to_numpy, gradients)))
 
 
@@ -99,9 +101,10 @@ def _forward(model: nn.Module) -> Predict:
     @torch.no_grad()
     def forward(images):
         mode = model.training
-        maps = to_numpy(model.eval()(to_tensor(images)))
-        model.train(mode)
-        return maps
+        try:
+            return to_numpy(model.eval()(to_tensor(images)))
+        finally:
+            model.train(mode)
 
     return forward
 

@@ -87,7 +87,7 @@ class Trainer(training.Trainer):
 
         def step(images, labels, learning_rate):
             rate = tf.constant(learning_rate, parameters[0].dtype)
-            return train(to_tensor(check(images, labels)), to_tensor(labels), rate)
+            return train(*map(to_tensor, check(images, labels)), rate)
 
         return step
 

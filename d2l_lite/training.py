@@ -56,6 +56,11 @@ def loss_and_accuracy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, fl
         labels: N class numbers from 0 to K − 1.
     """
     logits, labels = np.asarray(logits, np.float64), np.asarray(labels)
+    if labels.min() < 0 or labels.max() >= logits.shape[1]:
+        raise ValueError(
+            f"labels from {labels.min()} to {labels.max()}: there are "
+            f"{logits.shape[1]} classes, 0 to {logits.shape[1] - 1}"
+        )
     # Without the largest logit taken away, exp overflows from 710 on.
     shifted = logits - logits.max(axis=1, keepdims=True)
     normaliser = np.log(np.exp(shifted).sum(axis=1))
@@ -114,7 +119,7 @@ class Trainer:
     def prepare(self, model: Any) -> Step:
         """Return `step(images, labels, rate) -> (loss, correct)`, given by a framework.
 
-        A step trains on float32 N×C×H×W images and N labels; the batch's mean loss and
+        A step trains on N×C×H×W images and N integer labels; the batch's mean loss and
         its number of right predictions may be lazy: `float` is called once an epoch.
         """
         raise NotImplementedError

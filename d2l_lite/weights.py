@@ -46,6 +46,13 @@ def check(weights: Weights, shapes: Shapes) -> None:
         )
 
 
+def check_real(weights: Weights) -> None:
+    """Raise a WeightsError that names the first array of another type than float."""
+    for name, array in weights.items():
+        if array.dtype.kind != "f":
+            raise WeightsError(f"{name} is {array.dtype}: must be float")
+
+
 def initial(shapes: Shapes, seed: int = 0) -> dict[str, np.ndarray]:
     """A network's first weights from one NumPy generator, in the order of `shapes`.
 
@@ -70,7 +77,7 @@ def initial(shapes: Shapes, seed: int = 0) -> dict[str, np.ndarray]:
 def save(path: str | Path, weights: Weights, metadata: Mapping[str, Any]) -> None:
     """Write weights as a safetensors file, which is replaced whole or left as it was.
 
-    The same weights and metadata are the same bytes, and names keep their order.
+    Equal weights and metadata make equal bytes; names of one type keep their order.
 
     Args:
         weights: NumPy arrays under their canonical names.
@@ -151,7 +158,7 @@ def _array(entry: Mapping[str, Any], place: str) -> np.ndarray:
 
 
 def metadata(path: str | Path) -> dict[str, Any]:
-    """Read what `save` was given as metadata; text of other writers stays text."""
+    """Read what `save` was given as metadata; text that is not JSON stays text."""
     texts, _ = _read(path)
     return {name: _value(text) for name, text in texts.items()}
 

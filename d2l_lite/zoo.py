@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from d2l_lite.checks import check_choice, check_integer, check_real
+from d2l_lite.checks import check_integer, check_real, check_switch
 from d2l_lite.weights import WeightsError
 
 # What DenseNet's arguments are where a network does not say otherwise.
@@ -91,7 +91,7 @@ def arguments(name: str, **changes: Any) -> dict[str, Any]:
 def checked(arguments: Mapping[str, Any], call: str) -> dict[str, Any]:
     """The arguments, if each is known and in its range; else ValueError."""
     at_least_1 = partial(check_integer, low=1, high=None)
-    a_switch = partial(check_choice, choices=(False, True))
+    a_switch = check_switch
     rules = {
         "in_channels": at_least_1,
         "num_classes": at_least_1,
@@ -117,7 +117,20 @@ def checked(arguments: Mapping[str, Any], call: str) -> dict[str, Any]:
         )
     for num_layers in config:
         at_least_1(num_layers, call=f"{call}(block_config={config!r}), each number")
+    channels = arguments["init_features"]
+    for number, num_layers in enumerate(config[:-1], start=1):
+        grown = channels + num_layers * arguments["growth_rate"]
+        channels = int(grown * arguments["compression"])
+        if channels < 1:
+            none = f"transition {number} would keep none of {grown} channels"
+            raise ValueError(f"{call}(compression={arguments['compression']}): {none}")
     return dict(arguments) | {"block_config": tuple(config)}
+
+
+def noted_dropout(metadata: Mapping[str, Any]) -> float:
+    """The dropout in a file's metadata: alone of all arguments it leaves no trace."""
+    noted = metadata.get("arguments")
+    return noted.get("dropout", 0.0) if isinstance(noted, dict) else 0.0
 
 
 def describe(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:

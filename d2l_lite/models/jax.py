@@ -96,6 +96,11 @@ class DenseBlock(nnx.Module):
         return X
 
 
+# Made once: networks of one shape are then equal
+# to JAX, which compiles their program once.
+_average_pool = partial(nnx.avg_pool, window_shape=(2, 2), strides=(2, 2))
+
+
 def transition_block(
     in_channels,
     out_channels,
@@ -112,12 +117,16 @@ def transition_block(
             bias,
             rngs,
         ),
-        partial(
-            nnx.avg_pool,
-            window_shape=(2, 2),
-            strides=(2, 2),
-        ),
+        _average_pool,
     )
+
+
+_max_pool = partial(
+    nnx.max_pool,
+    window_shape=(3, 3),
+    strides=(2, 2),
+    padding=((1, 1), (1, 1)),
+)
 
 
 def _stem(in_channels, out_channels, small_inputs, bias, rngs):
@@ -144,13 +153,11 @@ def _stem(in_channels, out_channels, small_inputs, bias, rngs):
         ),
         batch_norm(out_channels, rngs),
         nnx.relu,
-        partial(
-            nnx.max_pool,
-            window_shape=(3, 3),
-            strides=(2, 2),
-            padding=((1, 1), (1, 1)),
-        ),
+        _max_pool,
     ]
+
+
+_global_pool = partial(jnp.mean, axis=(1, 2))
 
 
 class DenseNet(nnx.Module):
@@ -195,7 +202,7 @@ class DenseNet(nnx.Module):
         features += [
             batch_norm(channels, rngs),
             nnx.relu,
-            partial(jnp.mean, axis=(1, 2)),
+            _global_pool,
         ]
         self.features = nnx.Sequential(*features)
         self.classifier = nnx.Linear(channels, num_classes, rngs=rngs)

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from frameworks import FRAMEWORKS, PACKAGES, d2l
 
-from d2l_lite.weights import WeightsError
+from d2l_lite.weights import WeightsError, metadata
+
+needs_jax = pytest.mark.skipif("jax" not in FRAMEWORKS, reason="needs JAX")
 
 # Stem: convolution 7·7·1·64 + 64, norm 2·64. A block of four layers that reads c
 # channels: 290·(4c + 6·32) + 4·32 (the formula of chapters/dense_blocks.md). A
@@ -131,7 +133,7 @@ def test_unknown_network_names_the_nearest(framework):
     [("in_channels", 0), ("num_classes", 1.5), ("in_channels", "1"), ("seed", -1)],
 )
 def test_bad_arguments_of_build(framework, argument, value):
-    with pytest.raises(ValueError, match=rf"build\({argument}={value!r}\)"):
+    with pytest.raises(ValueError, match=rf"\({argument}={value!r}\): must be"):
         framework.build("densenet", **{argument: value})
 
 
@@ -168,6 +170,83 @@ def test_labels_beyond_the_classes(framework):
     step = framework.Trainer(max_epochs=1).prepare(net)
     with pytest.raises(ValueError, match=f"^Trainer.fit: {message}"):
         step(images, labels, 0.1)
+
+
+@pytest.mark.parametrize(
+    "labels", [[1], [0.0, 1.0], np.zeros((2, 1), int), np.array(["0", "1"])]
+)
+def test_labels_that_are_not_one_integer_per_image(framework, labels):
+    net = framework.build("densenet", growth_rate=4, block_config=(1,))
+    before = framework.get_weights(net)
+    with pytest.raises(ValueError, match="must be 2 integers, one per image"):
+        framework.loss_and_gradients(net, np.ones((2, 1, 32, 32)), labels)
+    for name, array in framework.get_weights(net).items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+def test_labels_of_any_integer_type(framework):
+    net = framework.build("densenet", growth_rate=4, block_config=(1,))
+    images = np.ones((2, 1, 32, 32), np.float32)
+    expected, _ = framework.loss_and_gradients(net, images, np.array([0, 1]))
+    for labels in ([0, 1], np.array([0, 1], np.int32), np.array([0, 1], np.uint8)):
+        assert framework.loss_and_gradients(net, images, labels)[0] == expected
+
+
+def test_evaluation_refuses_what_training_refuses(framework):
+    net = framework.build("densenet")
+    data = framework.FashionMNIST(scale="quick", resize=(28, 28)).test.take(10)
+    with pytest.raises(ValueError, match="28×28 pixels"):
+        framework.Trainer(max_epochs=1).evaluate(net, data)
+
+
+def test_a_transition_alone_has_a_smallest_image(framework):
+    block = framework.initialize(framework.transition_block(2, 2))
+    maps = framework.predict(block, np.ones((1, 2, 2, 2), np.float32))
+    assert maps.shape == (1, 2, 1, 1)
+    with pytest.raises(ValueError, match="need at least 2×2"):
+        framework.predict(block, np.ones((1, 2, 1, 1), np.float32))
+
+
+def test_networks_for_small_images_take_four_pixels(framework):
+    """No stem that pools: two transitions bring 4 pixels down to 2 and 1."""
+    net = framework.build("densenet-bc-40-12", growth_rate=2, block_config=(1, 1, 1))
+    assert framework.predict(net, np.ones((1, 3, 4, 4), np.float32)).shape == (1, 10)
+    with pytest.raises(ValueError, match="need at least 4×4"):
+        framework.predict(net, np.ones((1, 3, 3, 4), np.float32))
+
+
+def test_dropout_travels_with_the_weights(framework, tmp_path):
+    changes = {"growth_rate": 2, "block_config": (1,)}
+    net = framework.build("densenet", dropout=0.25, **changes)
+    framework.save(net, tmp_path / "net.safetensors")
+    assert metadata(tmp_path / "net.safetensors")["arguments"]["dropout"] == 0.25
+    again = framework.load(tmp_path / "net.safetensors")
+    framework.save(again, tmp_path / "again.safetensors")
+    assert metadata(tmp_path / "again.safetensors")["arguments"]["dropout"] == 0.25
+
+
+@needs_jax
+def test_a_clone_in_flax_outlives_the_training_of_its_original():
+    """It shares arrays with the original, so a step must not write into them."""
+    from flax import nnx
+
+    d2l_jax = d2l("jax")
+    net = d2l_jax.build("densenet", growth_rate=2, block_config=(1,))
+    clone, images = nnx.clone(net), np.ones((2, 1, 32, 32), np.float32)
+    before = d2l_jax.predict(clone, images)
+    d2l_jax.Trainer(max_epochs=1).prepare(net)(images, np.array([0, 1]), 0.1)
+    np.testing.assert_array_equal(d2l_jax.predict(clone, images), before)
+
+
+@needs_jax
+def test_networks_of_one_shape_are_compiled_once():
+    """JAX compares what is compiled by its parts: each part must equal its like."""
+    from flax import nnx
+
+    definitions = {
+        nnx.split(d2l("jax").build("densenet121", seed=seed))[0] for seed in (1, 2)
+    }
+    assert len(definitions) == 1
 
 
 def test_images_go_in_and_out_as_channels_first(framework):

@@ -20,11 +20,11 @@ FLOAT64 = 1e-12
 
 # One rounding in float32 costs 6e-8; in evaluation mode it stays at a few. Seen: 5e-7.
 FLOAT32_EVALUATION = 2e-6
-# In training mode the mean and the variance of each batch norm are sums with rounding of
-# their own, and all layers behind them inherit it. Seen: 3e-6.
+# In training mode the mean and the variance of each batch norm are sums with a rounding
+# of their own, and all layers behind them inherit it. Seen: 3e-6.
 FLOAT32_TRAINING = 1e-5
-# A gradient is a sum over all images and positions whose terms nearly cancel: batch norm
-# makes it orthogonal to what would shift or scale its input. Seen: 2e-5.
+# A gradient is a sum over all images and positions, whose terms nearly cancel: batch
+# norm takes from them what would shift or scale its input. Seen: 2e-5.
 FLOAT32_GRADIENTS = 1e-4
 # A parameter is rounded once at each update; beside that the error of the gradient, of
 # which a step adds a thousandth, hardly counts. Seen: 6e-8 and 2e-7.
@@ -39,7 +39,7 @@ FLOAT32_TEN_STEPS_WITH_KINKS = 2e-2
 
 
 class Known(NamedTuple):
-    """A difference that remains, its largest size, and its cause."""
+    """A difference that remains in float64, its largest size, and its cause."""
 
     framework: str
     quantity: str
@@ -52,8 +52,8 @@ KNOWN = (
         "mxnet",
         "running statistics",
         5e-7,
-        "Its operator keeps the keep-rate as a float32, in float64 as well: 0.9 becomes "
-        "0.89999998, and the share of a new batch is 0.10000002, 2.4e-7 too large.",
+        "Its operator keeps the keep-rate as a float32, in float64 as well: 0.9 is "
+        "0.89999998, and the share of a new batch 0.10000002, by 2.4e-7 too large.",
     ),
 )
 
@@ -90,7 +90,8 @@ def differences(
             yield Difference(quantity, name, np.inf, EQUAL)
             continue
         error = np.abs(array - right).max()
-        if error:  # a bias of a seed is 0, and so is its size
+        # Equal arrays may be zero, as the biases of a seed, and so have no size.
+        if error != 0:
             error /= np.abs(expected[sized_by(key)]).max()
         allowed = tolerance(framework, precision, network, quantity)
         # Of this form, so that NaN is beyond every tolerance.
@@ -116,19 +117,15 @@ def sized_by(key: str) -> str:
     return key.replace("bias", "weight") if ".conv" in name else key
 
 
-def tolerance(
-    framework: str, precision: str, network: Network, quantity: str
-) -> float:
+def tolerance(framework: str, precision: str, network: Network, quantity: str) -> float:
     """How large a relative difference may be."""
-    known = [
-        difference.tolerance
-        for difference in KNOWN
-        if difference.framework == framework and difference.quantity in quantity
-    ]
     if quantity == "weights of a seed":
         return EQUAL
     if precision == "float64":
-        return max([FLOAT64, *known])
+        for known in KNOWN:
+            if known.framework == framework and known.quantity in quantity:
+                return known.tolerance
+        return FLOAT64
     if "10 steps" in quantity and network.clear_steps < 10:
         return FLOAT32_TEN_STEPS_WITH_KINKS
     return {

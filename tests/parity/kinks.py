@@ -48,12 +48,12 @@ def training(network, precision, seen):
     weights = perturbed(pytorch.get_weights(net))
     pytorch.set_weights(net, weights)
     distances = {nn.ReLU: torch.abs, nn.MaxPool2d: between_rivals}
+
+    def look(module, inputs):
+        seen.append((distances[type(module)], inputs[0].detach().double()))
+
     for module in net.modules():
         if type(module) in distances:
-
-            def look(module, inputs, distance=distances[type(module)]):
-                seen.append((distance, inputs[0].detach().double()))
-
             module.register_forward_pre_hook(look)
     prepared = trainer(pytorch, network).prepare(net)
 
@@ -65,7 +65,7 @@ def training(network, precision, seen):
 
 
 def between_rivals(X):
-    """Half the distance between the largest two of each window of the stem's pooling."""
+    """Half the distance between the largest two of each window that the stem pools."""
     windows = nn.functional.pad(X, (1, 1, 1, 1)).unfold(2, 3, 2).unfold(3, 3, 2)
     first, second = windows.flatten(-2).topk(2).values.unbind(-1)
     # Where the largest is zero, ReLU has stopped the gradient already.
@@ -73,7 +73,7 @@ def between_rivals(X):
 
 
 if __name__ == "__main__":
-    for network in NETWORKS:
+    for network in filter(lambda network: network.trained, NETWORKS):
         seeds = (replace(network, seed=seed) for seed in itertools.count())
         clear = next(row for row in seeds if kinks(row) > CLEAR)
         print(f"{network.name}: seed={clear.seed}", flush=True)

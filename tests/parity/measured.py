@@ -1,7 +1,7 @@
 """One list of measurements of a network, taken alike in every framework.
 
-As a script, `measured.py FRAMEWORK PRECISION FOLDER`, it takes those of every network in
-the table and writes an .npz for each. Names of networks may follow, to take only theirs.
+As a script, `measured.py FRAMEWORK PRECISION FOLDER [NETWORK ...]`, it writes an .npz
+for each network of the table, or for those that are named.
 """
 
 import importlib
@@ -20,7 +20,8 @@ from d2l_lite.weights import is_trainable
 
 PRECISIONS = ("float64", "float32")
 # They change with each step: where the learning rate stands inside the velocity, as in
-# Keras and Gluon, the second step differs. They are small: see TEN_STEPS in compare.py.
+# Keras and Gluon, the second step differs. They are small so that ten steps in float32
+# still say something: see FLOAT32_TEN_STEPS_WITH_KINKS in compare.py.
 RATES = (0.0002, 0.0005, 0.001, 0.0005, 0.0002) * 2
 
 
@@ -77,9 +78,7 @@ def after(steps, weights):
 
 def trainer(module: ModuleType, network: Network) -> Any:
     """One whose weight decay is large enough to be seen."""
-    return module.Trainer(
-        max_epochs=1, nesterov=network.nesterov, weight_decay=1e-2
-    )
+    return module.Trainer(max_epochs=1, nesterov=network.nesterov, weight_decay=1e-2)
 
 
 def build(framework: str, module: ModuleType, network: Network, precision: str) -> Any:

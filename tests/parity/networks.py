@@ -20,7 +20,7 @@ class Network:
         size: height and width of the images in pixels.
         batch: number of images.
         seed: of the images; `python tests/parity/kinks.py` finds one.
-        clear_steps: number of steps whose batches keep clear of kinks, if it is trained.
+        clear_steps: number of steps whose batches keep clear of kinks.
         nesterov: whether the steps of SGD look ahead.
         trained: False if only evaluation mode is compared.
     """
@@ -77,6 +77,7 @@ NETWORKS = (
         seed=19,
     ),
     Network(
+        # On the same images, for the logits are the same.
         "BC for small images, dropout off",
         "in evaluation mode, dropout leaves no trace; what it does in training mode is "
         "random, and the subject of test_dropout.py",

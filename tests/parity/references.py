@@ -1,7 +1,7 @@
-"""DenseNet-121 as Keras and Gluon ship it, and ours, with the same weights, in float64.
+"""DenseNet-121 as Keras and Gluon ship it, and ours, with one set of float64 weights.
 
-As a script, `references.py FRAMEWORK FILE`, it writes an .npz of logits under names such
-as "ours, training" and "Gluon, evaluation".
+As a script, `references.py FRAMEWORK FILE`, it writes an .npz of logits under names
+such as "ours, training" and "Gluon, evaluation".
 """
 
 import importlib

@@ -1,7 +1,7 @@
 """How far apart the frameworks are: the largest difference by quantity and pair.
 
-`python tests/parity/table.py [FOLDER]` prints it as Markdown. What `measured.py` has not
-yet written into the folder is measured first, which takes minutes.
+`python tests/parity/table.py [FOLDER]` prints it as Markdown. What `measured.py` has
+not yet written into the folder is measured first, which takes minutes.
 """
 
 import sys
@@ -56,18 +56,22 @@ def rows(folder: Path) -> Iterator[Row]:
                 for framework in frameworks
             }
             for pair in combinations(frameworks, 2):
-                first, second = (found[framework] for framework in pair)
-                for key in first:
-                    quantity = key.partition(": ")[0]
+                for quantity, *both in distances(*(found[name] for name in pair)):
                     if "10 steps" in quantity and network.clear_steps < 10:
                         quantity += ", near kinks"
-                    absolute = np.abs(first[key] - second[key]).max()
-                    size = max(np.abs(net[sized_by(key)]).max() for net in (first, second))
-                    largest[quantity, *pair] = np.maximum(
-                        largest.get((quantity, *pair), 0), [absolute, absolute / size]
-                    )
+                    key = (quantity, *pair)
+                    largest[key] = np.maximum(largest.get(key, 0), both)
         for key, differences in largest.items():
             yield Row(precision, *key, *map(float, differences))
+
+
+def distances(first: dict, second: dict) -> Iterator[tuple[str, float, float]]:
+    """Yield the quantity, absolute and relative difference of each array."""
+    for key in first:
+        absolute = np.abs(first[key] - second[key]).max()
+        size = max(np.abs(found[sized_by(key)]).max() for found in (first, second))
+        # Equal arrays may be zero, and so have no size.
+        yield key.partition(": ")[0], absolute, absolute / size if absolute else 0
 
 
 def markdown(rows: list[Row]) -> str:
@@ -78,7 +82,10 @@ def markdown(rows: list[Row]) -> str:
         pairs = list(dict.fromkeys((row.first, row.second) for row in table))
         titles = [f"{TITLES[first]} – {TITLES[second]}" for first, second in pairs]
         lines += [f"Largest relative (absolute) difference in {precision}:", ""]
-        lines += [f"| quantity | {' | '.join(titles)} |", "|---" * (1 + len(pairs)) + "|"]
+        lines += [
+            f"| quantity | {' | '.join(titles)} |",
+            "|---" * (1 + len(pairs)) + "|",
+        ]
         for quantity in dict.fromkeys(row.quantity for row in table):
             cells = [
                 f"{row.relative:.0e} ({row.absolute:.0e})" if row.absolute else "0"
@@ -91,7 +98,7 @@ def markdown(rows: list[Row]) -> str:
 
 
 def measure_what_is_missing(folder: Path) -> None:
-    """Run `measured.py` for each installed framework, and each network without a file."""
+    """Run `measured.py` for what an installed framework has not written yet."""
     for precision in PRECISIONS:
         for framework, package in PACKAGES.items():
             missing = [

@@ -1,8 +1,8 @@
 """The traps of a network in several frameworks, as edits of this book's source text.
 
 As a script, `traps.py FRAMEWORK EXPECTED FILE`, it plants each trap in a copy of the
-source in memory, measures the network "small" in float64, and writes what the comparison
-with EXPECTED noticed first, as JSON.
+source in memory, measures the network "small" in float64, and writes as JSON what the
+comparison with EXPECTED notices first.
 """
 
 import importlib
@@ -234,19 +234,9 @@ def batch_norm(num_channels, rngs=nnx.Rngs(0)):
                 "layers.MaxPooling2D(2), layers.AveragePooling2D(1),",
             ),
             "jax": Edit(
-                """\
-            nnx.avg_pool,
-            window_shape=(2, 2),
-            strides=(2, 2),
-        ),
-""",
-                """\
-            nnx.max_pool,
-            window_shape=(2, 2),
-            strides=(2, 2),
-        ),
-        partial(nnx.avg_pool, window_shape=(1, 1)),
-""",
+                "        _average_pool,\n",
+                "        partial(nnx.max_pool, window_shape=(2, 2), strides=(2, 2)),\n"
+                "        partial(nnx.avg_pool, window_shape=(1, 1)),\n",
             ),
             "mxnet": Edit(
                 "nn.AvgPool2D(pool_size=2, strides=2),",
@@ -265,7 +255,7 @@ def batch_norm(num_channels, rngs=nnx.Rngs(0)):
         },
     ),
     Trap(
-        # As keras.optimizers.SGD and gluon.Trainer have it: alike until the rate changes.
+        # Where keras.optimizers.SGD and gluon.Trainer have it: alike until it changes.
         "learning rate inside the velocity",
         "running statistics after 10 steps",
         {
@@ -301,10 +291,9 @@ def batch_norm(num_channels, rngs=nnx.Rngs(0)):
 def sources(framework: str) -> dict[str, str]:
     """The text of the framework's network and of its tools, by module name."""
     package = Path(d2l_lite.__file__).parent
-    return {
-        f"d2l_lite.{name}": (package / f"{name.replace('.', '/')}.py").read_text("utf-8")
-        for name in (f"models.{framework}", framework)
-    }
+    files = [package / "models" / f"{framework}.py", package / f"{framework}.py"]
+    names = [f"d2l_lite.models.{framework}", f"d2l_lite.{framework}"]
+    return {name: file.read_text("utf-8") for name, file in zip(names, files)}
 
 
 def planted(framework: str, trap: Trap) -> ModuleType:
