@@ -45,7 +45,7 @@ def test_empty_array_survives(tmp_path):
     assert read_idx(tmp_path / "a").shape == (0, 28, 28)
 
 
-whole_gzip = gzip.compress(CONTENT)
+whole_gzip = gzip.compress(CONTENT, mtime=0)
 damaged_middle = bytes(
     b ^ 0xFF if 10 <= i < 16 else b for i, b in enumerate(whole_gzip)
 )
