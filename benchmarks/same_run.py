@@ -26,7 +26,7 @@ from d2l_lite import PACKAGES
 from d2l_lite.training import one_cycle
 
 FILE = FILES / "four_frameworks" / "same_run.csv"
-STEPS, BATCH_SIZE, LEARNING_RATE, SEED = 200, 64, 0.1, 3
+STEPS, BATCH_SIZE, LEARNING_RATE = 200, 64, 0.1
 PARITY = Path(__file__).parents[1] / "tests" / "parity"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 from frameworks import PACKAGES, d2l
 
 from d2l_lite import weights
@@ -16,13 +17,11 @@ from d2l_lite.__main__ import main
 
 torch = pytest.importorskip("torch")
 
-TINY = {"block_config": (2, 2, 2), "growth_rate": 4, "init_features": 8}
-
 
 @pytest.fixture(scope="module")
 def canonical():
     """The weights of a small DenseNet-BC, as exact in float16 and in bfloat16."""
-    net = d2l("pytorch").build("densenet-bc-40-12", **TINY)
+    net = d2l("pytorch").build(tiny.NAME, **tiny.CHANGES)
     return {
         name: torch.tensor(array).bfloat16().clamp(-1e4, 1e4).half().float()
         for name, array in d2l("pytorch").get_weights(net).items()
@@ -120,22 +119,7 @@ WRAPPED = {
 
 
 def assert_converted(path, canonical, framework="pytorch"):
-    assert weights.metadata(path) == {
-        "network": "DenseNet",
-        "arguments": {
-            "in_channels": 3,
-            "num_classes": 10,
-            "growth_rate": 4,
-            "block_config": [2, 2, 2],
-            "init_features": 8,
-            "bottleneck": True,
-            "compression": 0.5,
-            "dropout": 0.0,
-            "small_inputs": True,
-            "bias": False,
-        },
-        "framework": framework,
-    }
+    assert weights.metadata(path) == tiny.METADATA | {"framework": framework}
     loaded = weights.load(path)
     assert list(loaded) == list(canonical)
     for name, tensor in canonical.items():

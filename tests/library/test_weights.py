@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import safetensors
 import safetensors.numpy
+import tiny
 from frameworks import FRAMEWORKS, d2l
 
 from d2l_lite import weights
@@ -169,13 +170,7 @@ def travellers(tmp_path_factory):
     found = {}
     for number, name in enumerate(FRAMEWORKS):
         module, generator = d2l(name), np.random.default_rng(number)
-        net = module.build(
-            "densenet-bc-40-12",
-            block_config=(2, 2, 2),
-            growth_rate=4,
-            init_features=8,
-            seed=number,
-        )
+        net = module.build(tiny.NAME, seed=number, **tiny.CHANGES)
         # As after training: no scale is 1, no shift and no running mean is 0.
         weights = {
             entry: array + generator.uniform(0.1, 1, array.shape).astype(np.float32)
@@ -198,7 +193,7 @@ def test_weights_travel(travellers, source, target):
     assert list(loaded) == list(saved)
     for name, array in saved.items():
         np.testing.assert_array_equal(loaded[name], array, err_msg=name)
-    # The tolerance of tests/test_same_function.py for float32 in evaluation mode.
+    # FLOAT32_EVALUATION of tests/parity/compare.py.
     error = np.abs(d2l(target).predict(net, images) - logits).max()
     assert error <= 2e-6 * np.abs(logits).max()
 
@@ -206,22 +201,7 @@ def test_weights_travel(travellers, source, target):
 @pytest.mark.parametrize("source", FRAMEWORKS)
 def test_a_file_says_what_it_holds(travellers, source):
     path = travellers[source][0]
-    assert weights.metadata(path) == {
-        "network": "DenseNet",
-        "arguments": {
-            "in_channels": 3,
-            "num_classes": 10,
-            "growth_rate": 4,
-            "block_config": [2, 2, 2],
-            "init_features": 8,
-            "bottleneck": True,
-            "compression": 0.5,
-            "dropout": 0.0,
-            "small_inputs": True,
-            "bias": False,
-        },
-        "framework": source,
-    }
+    assert weights.metadata(path) == tiny.METADATA | {"framework": source}
 
 
 def test_files_of_four_frameworks_differ_in_the_framework_only(tmp_path):
