@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from d2l_lite import PACKAGES
+from d2l_lite.files import replacing
 
 FILES = Path(__file__).parents[1] / "chapters" / "files"
 
@@ -32,9 +33,7 @@ def record(rows: list[dict[str, Any]], path: Path, replaced: Sequence[str]) -> N
     together = sorted(
         kept + rows, key=lambda row: [order.get(row[c], row[c]) for c in replaced]
     )
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path, newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(together)
-    temporary.replace(path)

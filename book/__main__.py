@@ -106,7 +106,7 @@ def _check(book: Book, options: argparse.Namespace) -> int:
 
 
 def _notebooks(book: Book, options: argparse.Namespace) -> int:
-    from book.run import installed
+    from d2l_lite import installed
 
     for framework in filter(installed, FRAMEWORKS):
         for chapter in book.chapters:

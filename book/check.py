@@ -11,10 +11,9 @@ from book.markdown import CITATIONS, is_address, resolve
 from book.models import models_text
 from book.myst import INLINE, Block, has_body, role_target, walk
 from book.pages import page_notebook
-from book.run import installed, stderr
+from book.run import stderr
 from book.source import (
     FRAMEWORKS,
-    TITLES,
     Book,
     BookError,
     Chapter,
@@ -24,6 +23,7 @@ from book.source import (
     stated_reason,
 )
 from book.split import notebook_text, read_notebook
+from d2l_lite import TITLES, installed
 
 Problem = tuple[str, int, str]  # file, line, what is wrong and what to do
 IMAGES = ("image/png", "image/svg+xml", "image/jpeg")

@@ -7,8 +7,9 @@ from itertools import zip_longest
 from nbformat import NotebookNode
 
 from book.inputs import inputs, recorded_inputs
-from book.source import FRAMEWORKS, TITLES, Book, BookError, Chapter, frameworks
+from book.source import FRAMEWORKS, Book, BookError, Chapter, frameworks
 from book.split import read_notebook
+from d2l_lite import TITLES
 
 
 def merged_cells(book: Book, chapter: Chapter) -> list[NotebookNode]:

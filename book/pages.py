@@ -14,7 +14,6 @@ from book.files import write_if_changed
 from book.merge import merged_cells
 from book.source import (
     FRAMEWORKS,
-    TITLES,
     Book,
     BookError,
     Chapter,
@@ -23,6 +22,7 @@ from book.source import (
     tags,
 )
 from book.split import METADATA
+from d2l_lite import TITLES
 
 MATHJAX = Path(mathjax.__file__).parent / "static/mathjax"
 # What tex-chtml.js loads when a formula needs it; the rest is in the file itself.

@@ -1,7 +1,6 @@
 """Executes the notebooks whose code or library inputs have changed."""
 
 import asyncio
-import importlib.util
 import os
 import threading
 from collections.abc import Iterable
@@ -26,10 +25,10 @@ from book.inputs import (
     is_executed,
     recorded_inputs,
 )
-from book.source import FRAMEWORKS, TITLES, Book, BookError, Chapter
+from book.source import FRAMEWORKS, Book, BookError, Chapter
 from book.split import read_notebook, serialise, split
 from book.terminal import plain
-from d2l_lite import PACKAGES
+from d2l_lite import TITLES, installed
 
 CELL_TIMEOUT = 600  # seconds
 # One to write the files that notebooks share, one to read them all, one to spare.
@@ -105,10 +104,6 @@ def run(
 def _files(book: Book, chapters: Iterable[Chapter]) -> set[tuple[str, str]]:
     """Names and hashes of the files that the chapters' notebooks share."""
     return {file for chapter in chapters for file in file_inputs(book, chapter).items()}
-
-
-def installed(framework: str) -> bool:
-    return importlib.util.find_spec(PACKAGES[framework]) is not None
 
 
 def _task(book: Book, chapter: Chapter, framework: str) -> Task:

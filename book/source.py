@@ -16,12 +16,6 @@ from nbformat import NotebookNode
 from d2l_lite import PACKAGES
 
 FRAMEWORKS = tuple(PACKAGES)
-TITLES = {
-    "pytorch": "PyTorch",
-    "tensorflow": "TensorFlow",
-    "jax": "JAX",
-    "mxnet": "MXNet",
-}
 
 
 _ONLY = re.compile(r"^%[ \t]*only\b([^:\n]*):[ \t]*(\S.*)$", re.MULTILINE)

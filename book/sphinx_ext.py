@@ -18,7 +18,8 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 from sphinx_design.shared import create_component
 
-from book.source import FRAMEWORKS, TITLES
+from book.source import FRAMEWORKS
+from d2l_lite import TITLES
 
 THEME_BUTTONS = {"download-buttons", "launch-buttons", "source-buttons"}
 

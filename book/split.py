@@ -14,12 +14,12 @@ from book.markdown import PlainMarkdown
 from book.models import models_text
 from book.source import (
     FRAMEWORKS,
-    TITLES,
     Book,
     Chapter,
     belongs,
     cell_id,
 )
+from d2l_lite import TITLES
 
 METADATA = {
     "kernelspec": {

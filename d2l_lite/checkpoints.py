@@ -4,13 +4,12 @@ import importlib
 import re
 import warnings
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from d2l_lite import PACKAGES, weights, zoo
+from d2l_lite import PACKAGES, installed, weights, zoo
 from d2l_lite.weights import WeightsError
 
 Arrays = dict[str, np.ndarray]
@@ -37,7 +36,7 @@ def read(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
         start = file.read(9)
     # safetensors is JSON behind eight bytes; PyTorch writes zip, before 1.6 pickles.
     if start[8:] == b"{":
-        found, metadata = weights.load(path), weights.metadata(path)
+        found, metadata = weights.read(path)
         said = "pytorch" if metadata.get("format") == "pt" else "unknown"
         metadata = {"framework": said} | metadata
     elif start.startswith((b"PK", b"\x80")):
@@ -85,10 +84,10 @@ def convert(source: str | Path, target: str | Path) -> tuple[Arrays, dict[str, A
 
 
 def _network_shapes(arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    installed = [name for name, package in PACKAGES.items() if find_spec(package)]
-    if not installed:
+    framework = next(filter(installed, PACKAGES), None)
+    if not framework:
         raise WeightsError("needs a framework to check names and shapes: install torch")
-    module = importlib.import_module(f"d2l_lite.{installed[0]}")
+    module = importlib.import_module(f"d2l_lite.{framework}")
     network = module.build("densenet", **arguments)
     return {name: array.shape for name, array in module.get_weights(network).items()}
 

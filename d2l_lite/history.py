@@ -1,13 +1,13 @@
 """What training measured, one row per epoch: in memory, as CSV and as a plot."""
 
 import csv
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from matplotlib.ticker import MaxNLocator
 
+from d2l_lite.files import replacing
 from d2l_lite.plots import BLUE, VERMILLION, Figure
 
 
@@ -64,16 +64,10 @@ class History:
 
     def to_csv(self, path: str | Path) -> None:
         """Write the columns to a file, which is replaced whole or left as it was."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with temporary.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow(self.columns())
-                writer.writerows(self.rows())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path, newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(self.columns())
+            writer.writerows(self.rows())
 
     @classmethod
     def from_csv(cls, path: str | Path) -> "History":

@@ -1,13 +1,14 @@
 """Weights as NumPy arrays in PyTorch's layout: named, checked, drawn from a seed."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors
+
+from d2l_lite.files import replacing
 
 # The arrays of a layer, in the order in which a network lists them.
 ARRAYS = ("weight", "bias", "running_mean", "running_var")
@@ -93,16 +94,8 @@ def save(path: str | Path, weights: Weights, metadata: Mapping[str, Any]) -> Non
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
     if path.exists() and not path.is_file():
         raise FileExistsError(f"{path}: is not a file, and stays")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.writelines(content)
-        temporary.replace(path)
-    except OSError as error:
-        # In the name of the file that was asked for, not of the temporary one.
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path, "wb") as file:
+        file.writelines(content)
 
 
 def _serialized(weights: Weights, metadata: Mapping[str, Any]) -> list[bytes]:
@@ -140,8 +133,27 @@ def load(path: str | Path) -> dict[str, np.ndarray]:
         WeightsError: a damaged file, or one with other numbers than `save` writes.
         OSError: the file cannot be read.
     """
-    _, entries = _read(path)
-    return {name: _array(entry, f"{path}: {name}") for name, entry in entries.items()}
+    return read(path)[0]
+
+
+def metadata(path: str | Path) -> dict[str, Any]:
+    """Read what `save` was given as metadata; text that is not JSON stays text."""
+    return read(path)[1]
+
+
+def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """What `load` and `metadata` give, of a file that is read once."""
+    content = Path(path).read_bytes()
+    try:
+        entries = dict(safetensors.deserialize(content))
+    except safetensors.SafetensorError as error:
+        raise WeightsError(f"{path}: not a safetensors file ({error})") from None
+    # The library, which has checked the header, gives neither order nor metadata.
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    texts = header.pop("__metadata__", None) or {}
+    arrays = {name: _array(entries[name], f"{path}: {name}") for name in header}
+    return arrays, {name: _value(text) for name, text in texts.items()}
 
 
 def _array(entry: Mapping[str, Any], place: str) -> np.ndarray:
@@ -157,31 +169,11 @@ def _array(entry: Mapping[str, Any], place: str) -> np.ndarray:
     return flat.reshape(entry["shape"])
 
 
-def metadata(path: str | Path) -> dict[str, Any]:
-    """Read what `save` was given as metadata; text that is not JSON stays text."""
-    texts, _ = _read(path)
-    return {name: _value(text) for name, text in texts.items()}
-
-
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
-
-
-def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Mapping[str, Any]]]:
-    """The metadata of a safetensors file, and its entries in their order."""
-    content = Path(path).read_bytes()
-    try:
-        entries = dict(safetensors.deserialize(content))
-    except safetensors.SafetensorError as error:
-        raise WeightsError(f"{path}: not a safetensors file ({error})") from None
-    # The library, which has checked the header, gives neither order nor metadata.
-    size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + size])
-    texts = header.pop("__metadata__", None) or {}
-    return texts, {name: entries[name] for name in header}
 
 
 def to_channels_last(array: np.ndarray) -> np.ndarray:

@@ -2,12 +2,11 @@
 
 import importlib
 from functools import cache
-from importlib.util import find_spec
 from types import ModuleType
 
-from d2l_lite import PACKAGES
+from d2l_lite import PACKAGES, installed
 
-FRAMEWORKS = tuple(name for name, package in PACKAGES.items() if find_spec(package))
+FRAMEWORKS = tuple(filter(installed, PACKAGES))
 
 
 @cache

@@ -122,7 +122,7 @@ def test_the_notebooks_of_installed_frameworks_are_listed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:
-    monkeypatch.setattr(runner, "installed", lambda framework: framework != "mxnet")
+    monkeypatch.setattr("d2l_lite.installed", lambda framework: framework != "mxnet")
     temporary_book.chapters(first=CHAPTER)
     assert main(["notebooks"], temporary_book.root) == 0
     assert capsys.readouterr().out.split() == [

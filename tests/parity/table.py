@@ -7,7 +7,6 @@ not yet written into the folder is measured first, which takes minutes.
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -17,14 +16,7 @@ from compare import sized_by
 from measured import PRECISIONS, file, run
 from networks import NETWORKS
 
-from d2l_lite import PACKAGES
-
-TITLES = {
-    "pytorch": "PyTorch",
-    "tensorflow": "TensorFlow",
-    "jax": "JAX",
-    "mxnet": "MXNet",
-}
+from d2l_lite import PACKAGES, TITLES, installed
 
 
 class Row(NamedTuple):
@@ -100,13 +92,13 @@ def markdown(rows: list[Row]) -> str:
 def measure_what_is_missing(folder: Path) -> None:
     """Run `measured.py` for what an installed framework has not written yet."""
     for precision in PRECISIONS:
-        for framework, package in PACKAGES.items():
+        for framework in PACKAGES:
             missing = [
                 network.name
                 for network in NETWORKS
                 if not file(folder, framework, precision, network).exists()
             ]
-            if missing and find_spec(package):
+            if missing and installed(framework):
                 arguments = framework, precision, folder, *missing
                 run("measured.py", *arguments, precision=precision)
 
