@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from d2l_lite import naming, weights, zoo
+from d2l_lite import imagenet, naming, weights, zoo
+from d2l_lite.batches import batch_check
 from d2l_lite.checks import check_integer
 
 BATCH = 256
@@ -97,11 +98,11 @@ class Backend:
         Raises:
             WeightsError: not such a file, or its weights do not fit its network.
         """
-        arrays = weights.load(path)
+        arrays, metadata = weights.read(path)
         try:
             weights.check_real(arrays)
             described = zoo.describe({name: a.shape for name, a in arrays.items()})
-            dropout = zoo.noted_dropout(weights.metadata(path))
+            dropout = zoo.noted_dropout(metadata)
             arguments = described["arguments"] | {"dropout": dropout}
             model = self.network(**zoo.checked(arguments, "load"))
             self.place(model, 0)
@@ -176,50 +177,37 @@ class Backend:
             self.set_weights(model, before)
 
     def batch_check(self, model: Any, call: str) -> Callable[..., tuple]:
-        """A function that checks N×C×H×W images and, if there are any, N labels.
+        """What checks a model's batches: see `d2l_lite.batches.batch_check`."""
+        dtype = self.read(next(iter(self.arrays(model).values()))).dtype
+        return batch_check(self._shapes(model), dtype, call)
 
-        It returns both, images in the model's dtype and labels as int64, and raises
-        ValueError, opening with `call`, for what some framework would take in silence.
+    def pretrained(self, name: str) -> Any:
+        """A DenseNet of the paper that torchvision's published weights make.
+
+        They were trained on ImageNet. The first call downloads them into the cache, 31
+        MB for "densenet121", and converts them, for which it needs PyTorch.
+
+        Raises:
+            ValueError: another name than "densenet121", "densenet161", "densenet169"
+                or "densenet201"; or there is no PyTorch.
+            DataError: they cannot be downloaded or kept.
         """
-        shapes = self._shapes(model)
-        name, array = next(iter(self.arrays(model).items()))
-        dtype, first = self.read(array).dtype, shapes[name]
-        channels = first[1] if len(first) == 4 else first[0]
-        classes = shapes.get("classifier.bias", (0,))[0]
-        # A transition alone has names without the number that a network gives it.
-        ends = (n.rpartition("transition")[2].lstrip("0123456789.") for n in shapes)
-        transitions = sum(end == "conv.weight" for end in ends)
-        # A stem that pools quarters and rounds up; each transition rounds down.
-        pools = "features.norm0.weight" in shapes
-        smallest = 2**transitions * (4 if pools else 1) - (3 if pools else 0)
+        return self.load(imagenet.checkpoint(name))
 
-        def check(images: np.ndarray, labels: np.ndarray | None = None) -> tuple:
-            images = np.asarray(images)
-            if images.ndim != 4 or not len(images):
-                rule = "must be N×C×H×W with N at least 1"
-                raise ValueError(f"{call}: images of shape {images.shape}: {rule}")
-            _, found, height, width = images.shape
-            if found != channels:
-                reads = f"{found} channels: the model reads {channels}"
-                raise ValueError(f"{call}: images of {reads}")
-            if min(height, width) < smallest:
-                need = f"{transitions} transitions need at least {smallest}×{smallest}"
-                raise ValueError(f"{call}: images of {height}×{width} pixels: {need}")
-            if labels is None:
-                return images.astype(dtype, copy=False), None
-            labels = np.asarray(labels)
-            if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
-                found = f"labels of shape {labels.shape} and type {labels.dtype}"
-                rule = f"must be {len(images)} integers, one per image"
-                raise ValueError(f"{call}: {found}: {rule}")
-            if classes:
-                low, high = np.min(labels), np.max(labels)
-                if low < 0 or high >= classes:
-                    has = f"the network has {classes} classes, 0 to {classes - 1}"
-                    raise ValueError(f"{call}: labels from {low} to {high}: {has}")
-            return images.astype(dtype, copy=False), labels.astype(np.int64, copy=False)
+    def classify(self, model: Any, image: Any, top: int = 5) -> list[tuple[str, float]]:
+        """The likeliest classes of a picture and their probabilities, best first.
 
-        return check
+        Args:
+            model: a network for ImageNet, of 1,000 classes and 3 channels.
+            image: what `d2l_lite.imagenet.prepare` takes: a file, a picture of Pillow,
+                or an H×W×3 array of uint8.
+            top: how many classes, 1 to 1,000.
+
+        Raises:
+            ValueError: another network, no picture, or `top` out of its range.
+        """
+        imagenet.check(self._shapes(model), top)
+        return imagenet.ranked(self.predict(model, imagenet.prepare(image))[0], top)
 
     def arrays(self, model: Any) -> dict[str, Any]:
         """The model's own arrays under their canonical names, in forward order."""

@@ -2,19 +2,25 @@
 
 from types import ModuleType
 
-from d2l_lite.data import FashionMNIST, ImageSet
+from d2l_lite.cifar import CIFAR10, CIFAR100
+from d2l_lite.data import FashionMNIST
 from d2l_lite.history import History
+from d2l_lite.image_set import ImageSet
 from d2l_lite.plots import (
     confusion_matrix,
     plot_confusion,
     show_images,
     show_predictions,
 )
+from d2l_lite.svhn import SVHN
 
 __all__ = [
+    "CIFAR10",
+    "CIFAR100",
     "FashionMNIST",
     "History",
     "ImageSet",
+    "SVHN",
     "confusion_matrix",
     "plot_confusion",
     "show_images",
@@ -24,6 +30,7 @@ __all__ = [
 _OWN = [
     "Trainer",
     "build",
+    "classify",
     "count_parameters",
     "device",
     "get_weights",
@@ -31,6 +38,7 @@ _OWN = [
     "load",
     "loss_and_gradients",
     "predict",
+    "pretrained",
     "save",
     "seed_everything",
     "set_weights",

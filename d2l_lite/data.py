@@ -1,19 +1,13 @@
 """Fashion-MNIST, from wherever it can be had."""
 
-import contextlib
-import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from d2l_lite import DataError
-from d2l_lite import scale as scales
-from d2l_lite.checks import check_choice, check_integer, check_size
-from d2l_lite.download import cache_folder, fetch, verified
+from d2l_lite.download import cache_folder, fetch, named_place, verified
 from d2l_lite.idx import read_idx
-from d2l_lite.image_set import ImageSet
-from d2l_lite.images import pad
+from d2l_lite.image_set import DataSet, ImageSet
 
 SAMPLE = Path(__file__).parent / "sample"
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -43,7 +37,7 @@ REMEDY = (
 )
 
 
-class FashionMNIST:
+class FashionMNIST(DataSet):
     """Fashion-MNIST: 70,000 grey pictures of clothes in ten classes.
 
     `scale` "full" takes all of it, "quick" a sample of 4,000 + 1,000 that comes with
@@ -62,6 +56,7 @@ class FashionMNIST:
     `DataError` for data that are missing or damaged, `ValueError` for arguments.
     """
 
+    title = "Fashion-MNIST"
     classes = (
         "T-shirt/top",
         "Trouser",
@@ -77,6 +72,7 @@ class FashionMNIST:
     # Of the pixels of the 60,000 training images.
     mean = (0.2860,)
     std = (0.3530,)
+    _border = 2
 
     def __init__(
         self,
@@ -86,30 +82,15 @@ class FashionMNIST:
         seed: int = 0,
         root: str | Path | None = None,
     ) -> None:
-        if resize is not None:
-            check_size(resize, f"FashionMNIST(resize={resize!r})")
-        check_integer(seed, 0, None, f"FashionMNIST(seed={seed!r})")
         if root is not None and scale == "quick":
             raise ValueError(
                 f"FashionMNIST(scale='quick', root={str(root)!r}): a quick run uses "
                 "the embedded sample; leave one of the two out"
             )
-        if scale is not None:
-            check_choice(scale, scales.SCALES, f"FashionMNIST(scale={scale!r})")
-        self.scale = scale or ("full" if root is not None else scales.scale())
-        train, test = read(self.scale, root)
-        if scale is None and root is None:
-            scales.announce(self._line(len(train)))
-        if validation is None:
-            validation = max(1, len(train) // 10)
-        call = f"FashionMNIST(validation={validation!r})"
-        check_integer(validation, 1, len(train) - 1, call)
-        self.train, self.validation, self.test = (
-            replace(part, images=pad(part.images, 2))
-            if resize is None
-            else replace(part, size=tuple(resize))
-            for part in (*train.split(validation, seed), test)
-        )
+        super().__init__(scale, resize, validation, seed, root)
+
+    def _read(self, root: str | Path | None) -> tuple[ImageSet, ImageSet]:
+        return read(self.scale, root)
 
     def _line(self, count: int) -> str:
         if self.scale == "quick":
@@ -129,15 +110,14 @@ def read(scale: str, root: str | Path | None = None) -> tuple[ImageSet, ImageSet
     Returns the training and the test set, N×1×28×28. Raises `DataError` for files that
     are missing, damaged, or do not fit together; the message has the remedy.
     """
-    if root is None:
-        root = os.environ.get("D2L_LITE_DATA") or None
+    place = named_place(root)
     sets = []
     for part in ("train", "t10k"):
         names = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
         if scale == "quick":
             paths = [SAMPLE / f"{name}.gz" for name in names]
-        elif root is not None:
-            paths = [_named(Path(root), name) for name in names]
+        elif place is not None:
+            paths = [_named(place, name) for name in names]
         else:
             paths = [_found(name) for name in names]
         images, labels = map(read_idx, paths)
@@ -165,9 +145,6 @@ def read(scale: str, root: str | Path | None = None) -> tuple[ImageSet, ImageSet
 
 def _named(root: Path, name: str) -> Path:
     """Where a file lies in the folder that the user named."""
-    # A home folder that does not exist is a file not found, below.
-    with contextlib.suppress(RuntimeError):
-        root = root.expanduser()
     folder = root / "fashion-mnist" if (root / "fashion-mnist").is_dir() else root
     for path in (folder / name, folder / f"{name}.gz"):
         if path.exists():

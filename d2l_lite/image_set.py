@@ -1,12 +1,20 @@
 """Sets of labelled images as NumPy arrays, and the batches made from them."""
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from d2l_lite.checks import check_integer, check_size
-from d2l_lite.images import mirror, normalise, resize, shifted_crop
+from d2l_lite import DataError
+from d2l_lite import scale as scales
+from d2l_lite.checks import check_choice, check_integer, check_size
+from d2l_lite.download import cache_folder, fetch, verified
+from d2l_lite.images import mirror, normalise, pad, resize, shifted_crop
+
+# Training and test images of a quick run.
+QUICK = 4_000, 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +23,8 @@ class ImageSet:
 
     `images` are uint8 N×C×H×W, `labels` int64 N, `mean` and `std` those of the pixels
     per channel on the scale from 0 to 1. Batches are resized to `size` (height, width)
-    if given. Raises `ValueError` when the parts do not fit together.
+    if given. `augmentable` says whether an image keeps its label when it is mirrored
+    and shifted. Raises `ValueError` when the parts do not fit together.
     """
 
     images: np.ndarray
@@ -24,6 +33,7 @@ class ImageSet:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     size: tuple[int, int] | None = None
+    augmentable: bool = True
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
@@ -103,6 +113,11 @@ class ImageSet:
                 "batches(rng=None): shuffle and augment need a generator, for example "
                 "rng=numpy.random.default_rng(0)"
             )
+        if augment and not self.augmentable:
+            raise ValueError(
+                "batches(augment=True): mirrored, these images would show something "
+                "else, as digits do; leave augment out"
+            )
         order = rng.permutation(len(self)) if shuffle else np.arange(len(self))
         if drop_last:
             order = order[: len(self) - len(self) % batch_size]
@@ -123,3 +138,101 @@ class ImageSet:
             if self.size is not None:
                 images = resize(images, self.size)
             yield images, self.labels[chosen]
+
+
+class DataSet(ABC):
+    """A training, a validation and a test set: what the data sets have in common.
+
+    A subclass reads the images in `_read`, has the names of the `classes`, and `mean`
+    and `std` as `ImageSet` takes them.
+    """
+
+    title: str
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    _augmentable = True
+    # Black pixels on each side of an image that is not resized.
+    _border = 0
+    # At most so many images are held out unless the caller says how many.
+    _most_held_out: int | None = None
+
+    def __init__(
+        self,
+        scale: str | None,
+        resize: tuple[int, int] | None,
+        validation: int | None,
+        seed: int,
+        root: str | Path | None,
+    ) -> None:
+        name = type(self).__name__
+        if resize is not None:
+            check_size(resize, f"{name}(resize={resize!r})")
+        check_integer(seed, 0, None, f"{name}(seed={seed!r})")
+        if scale is not None:
+            check_choice(scale, scales.SCALES, f"{name}(scale={scale!r})")
+        self.scale = scale or ("full" if root is not None else scales.scale())
+        train, test = self._read(root)
+        if self.scale == "quick":
+            train, test = map(_share, (train, test), QUICK)
+        if scale is None and root is None:
+            scales.announce(self._line(len(train)))
+        if validation is None:
+            validation = max(1, len(train) // 10)
+            if self._most_held_out is not None:
+                validation = min(validation, self._most_held_out)
+        call = f"{name}(validation={validation!r})"
+        check_integer(validation, 1, len(train) - 1, call)
+        self.train, self.validation, self.test = (
+            self._sized(part, resize) for part in (*train.split(validation, seed), test)
+        )
+
+    @abstractmethod
+    def _read(self, root: str | Path | None) -> tuple[ImageSet, ImageSet]:
+        """Training and test set of `self.scale`; raises `DataError`."""
+
+    def _image_set(self, images: np.ndarray, labels: np.ndarray) -> ImageSet:
+        return ImageSet(
+            images,
+            labels,
+            self.classes,
+            self.mean,
+            self.std,
+            augmentable=self._augmentable,
+        )
+
+    def _published(
+        self, name: str, urls: Sequence[str], sha256: str, folder: str
+    ) -> Path:
+        """A verified file of the cache or, in a full run only, of the network."""
+        remedy = f"Name a folder that holds {name} in D2L_LITE_DATA"
+        path = cache_folder() / folder / name
+        if self.scale == "full":
+            return fetch(name, urls, sha256, path.parent, remedy)
+        if verified(path, sha256):
+            return path
+        raise DataError(
+            f"{path}: no good copy there; a quick run takes some of the real images "
+            f'and downloads none: {type(self).__name__}(scale="full") does. {remedy}'
+        )
+
+    def _line(self, count: int) -> str:
+        """What is printed when the scale was not the caller's choice."""
+        if self.scale == "quick":
+            rest = "D2L_LITE_SCALE=full trains on all of them"
+        else:
+            rest = f"D2L_LITE_SCALE=quick trains on {QUICK[0]:,} of them"
+        return f"{self.scale} run: {count:,} training images of {self.title}; {rest}"
+
+    def _sized(self, part: ImageSet, size: tuple[int, int] | None) -> ImageSet:
+        if size is not None:
+            return replace(part, size=tuple(size))
+        if self._border:
+            return replace(part, images=pad(part.images, self._border))
+        return part
+
+
+def _share(part: ImageSet, count: int) -> ImageSet:
+    """At most `count` images, of each class its share."""
+    # Always the same ones: a caller's seed chooses what is held out of them.
+    return part if len(part) <= count else part.split(count, seed=0)[1]

@@ -189,7 +189,7 @@ def test_published_style_to_every_framework(tmp_path):
     torch.save(old_style(state), source, _use_new_zipfile_serialization=False)
     result = in_a_process("convert", source, target)
     assert (result.returncode, result.stderr) == (0, "")
-    # The count of ../paper/parameter_counts.csv, less 993 rows of 1024 + 1.
+    # The count of parameter_counts.csv, less 993 rows of 1024 + 1.
     count = 7_978_856 - 993 * 1025
     assert result.stdout == (
         f"{target}: densenet121, {count:,} trainable parameters, from {source}\n"

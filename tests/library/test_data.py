@@ -12,27 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d2l_lite import DataError, data, download, scale
+from d2l_lite import DataError, data, download
 from d2l_lite.data import DEBIAN, SAMPLE, SHA256, FashionMNIST, ImageSet, read
 from d2l_lite.idx import read_idx, write_idx
 from d2l_lite.images import mirror, normalise, pad, resize, shifted_crop
 
+pytestmark = pytest.mark.usefixtures("offline")
+
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = SHA256
-
-
-@pytest.fixture(autouse=True)
-def clean(monkeypatch, tmp_path):
-    """No variable of the machine, an empty cache, and no network."""
-
-    def no_network(request, **_):
-        raise OSError(f"test asked for {request.full_url}")
-
-    for name in ("D2L_LITE_SCALE", "D2L_LITE_DATA"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("D2L_LITE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(scale, "_accelerator", False)
-    monkeypatch.setattr(download, "urlopen", no_network)
-    scale.announce.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +162,16 @@ def test_batch_size(batch_size):
 def test_chance_needs_a_generator(option):
     with pytest.raises(ValueError, match="need a generator, for example rng=numpy"):
         tiny().batches(2, **{option: True})
+
+
+def test_images_that_must_not_be_mirrored():
+    digits = replace(tiny(), augmentable=False)
+    with pytest.raises(
+        ValueError, match=r"^batches\(augment=True\): mirrored, .*digit"
+    ):
+        digits.batches(2, augment=True, rng=generator())
+    [(images, _)] = digits.batches(10, shuffle=True, rng=generator())
+    assert sorted(indices(images)) == list(range(10))
 
 
 # Image sets

@@ -203,7 +203,7 @@ def test_a_transition_alone_has_a_smallest_image(framework):
     block = framework.initialize(framework.transition_block(2, 2))
     maps = framework.predict(block, np.ones((1, 2, 2, 2), np.float32))
     assert maps.shape == (1, 2, 1, 1)
-    with pytest.raises(ValueError, match="need at least 2×2"):
+    with pytest.raises(ValueError, match="1 transition needs at least 2×2"):
         framework.predict(block, np.ones((1, 2, 1, 1), np.float32))
 
 

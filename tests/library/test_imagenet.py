@@ -1,0 +1,386 @@
+"""Published weights from a local server, pictures by hand arithmetic, labels."""
+
+import hashlib
+import re
+import threading
+import tomllib
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from frameworks import FRAMEWORKS, d2l
+from PIL import Image
+
+from d2l_lite import DataError, checkpoints, imagenet
+from d2l_lite.weights import WeightsError
+
+needs_pytorch = pytest.mark.skipif("pytorch" not in FRAMEWORKS, reason="needs PyTorch")
+NAME = "densenet121"
+# Quick to compile, with all that the published files have.
+SMALL = {"growth_rate": 4, "block_config": (2, 1, 1, 2), "init_features": 8}
+
+
+def published(weights, path):
+    """Write weights as torchvision published them: a pickle with its older names."""
+    import torch
+
+    old = {
+        re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2", name): array
+        for name, array in weights.items()
+    }
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    torch.save({name: torch.from_numpy(array) for name, array in old.items()}, path)
+
+
+class Handler(SimpleHTTPRequestHandler):
+    def do_GET(self):
+        self.server.requests.append(self.path)
+        super().do_GET()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def network():
+    """A small network in PyTorch whose statistics are not those of the first step."""
+    net = d2l("pytorch").build(NAME, seed=5, **SMALL)
+    rng, weights = np.random.default_rng(5), d2l("pytorch").get_weights(net)
+    for name, array in weights.items():
+        if array.ndim == 1:
+            weights[name] = rng.uniform(0.5, 1.5, array.shape).astype(np.float32)
+    d2l("pytorch").set_weights(net, weights)
+    return net
+
+
+@pytest.fixture
+def server(network, tmp_path, monkeypatch):
+    """Serves a checkpoint as torchvision's server does; the cache is empty."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    published(d2l("pytorch").get_weights(network), folder / "file")
+    digits = hashlib.sha256((folder / "file").read_bytes()).hexdigest()[:8]
+    handler = partial(Handler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.requests = []
+        server.path = (folder / "file").rename(folder / f"densenet121-{digits}.pth")
+        server.cache = tmp_path / "cache" / "imagenet"
+        monkeypatch.setenv("no_proxy", "*")
+        monkeypatch.setenv("D2L_LITE_CACHE", str(tmp_path / "cache"))
+        url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr(imagenet, "SOURCE", url)
+        monkeypatch.setitem(imagenet.FILES, NAME, server.path.name)
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def files(folder):
+    return [path.name for path in folder.iterdir()] if folder.exists() else []
+
+
+# --- published weights ------------------------------------------------------------
+
+
+@needs_pytorch
+def test_every_framework_loads_them(server, network, framework):
+    images = np.random.default_rng(0).standard_normal((2, 3, 32, 32), np.float32)
+    expected = d2l("pytorch").predict(network, images)
+    found = framework.predict(framework.pretrained(NAME), images)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * abs(expected).max())
+    assert files(server.cache) == [f"{server.path.stem}.safetensors"]
+
+
+@needs_pytorch
+def test_they_are_downloaded_once(server, monkeypatch):
+    weights = [
+        d2l("pytorch").get_weights(d2l("pytorch").pretrained(NAME)) for _ in range(2)
+    ]
+    assert server.requests == [f"/{server.path.name}"]
+    for name, array in weights[0].items():
+        np.testing.assert_array_equal(weights[1][name], array)
+    # What is in the cache needs no PyTorch either.
+    monkeypatch.setattr(imagenet, "installed", lambda framework: False)
+    assert imagenet.checkpoint(NAME).parent == server.cache
+    assert len(server.requests) == 1
+
+
+@needs_pytorch
+@pytest.mark.parametrize("damage", ["changed", "other file", "empty"])
+def test_damaged_downloads_are_refused(server, damage):
+    content = bytearray(server.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    other = {"changed": bytes(content), "other file": b"<html>", "empty": b""}
+    server.path.write_bytes(other[damage])
+    with pytest.raises(DataError) as caught:
+        d2l("pytorch").pretrained(NAME)
+    assert "wrong content (its checksum differs)" in str(caught.value)
+    assert f"convert {server.path.name} densenet121.safetensors" in str(caught.value)
+    assert files(server.cache) == []
+
+
+def test_without_pytorch_nothing_is_downloaded(tmp_path, monkeypatch):
+    monkeypatch.setenv("D2L_LITE_CACHE", str(tmp_path))
+    monkeypatch.setattr(imagenet, "installed", lambda framework: False)
+    with pytest.raises(WeightsError, match="only PyTorch reads .*: pip install torch"):
+        imagenet.checkpoint("densenet169")
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_pytorch
+def test_another_process_was_faster(server, monkeypatch):
+    """It has written the target and removed the source while this one read it."""
+
+    def convert(source, target):
+        target.write_bytes(b"made by the other")
+        source.unlink()
+        raise FileNotFoundError(source)
+
+    monkeypatch.setattr(checkpoints, "convert", convert)
+    assert imagenet.checkpoint(NAME).read_bytes() == b"made by the other"
+
+
+@pytest.mark.parametrize("name", ["densenet264", "densenet-40-12", "resnet50", None])
+def test_networks_without_published_weights(name):
+    known = "densenet121, densenet161, densenet169, densenet201"
+    with pytest.raises(ValueError, match=rf"^pretrained\({name!r}\): .* {known}$"):
+        imagenet.checkpoint(name)
+
+
+@needs_pytorch
+def test_the_whole_densenet121_is_recognised(tmp_path):
+    weights = d2l("pytorch").get_weights(d2l("pytorch").build(NAME))
+    published(weights, tmp_path / "file.pth")
+    arrays, found = checkpoints.convert(tmp_path / "file.pth", tmp_path / "new")
+    assert found["network"] == NAME
+    assert arrays.keys() == weights.keys()
+
+
+# --- pictures ---------------------------------------------------------------------
+
+
+def pixels(prepared):
+    """The bytes that were normalised: the inverse of prepare's last step, H×W×3."""
+    deviation, mean = np.array([[0.229, 0.224, 0.225], [0.485, 0.456, 0.406]])
+    return prepared[0].transpose(1, 2, 0) * 255 * deviation + 255 * mean
+
+
+def test_colours_by_hand():
+    image = np.empty((256, 256, 3), np.uint8)
+    image[:] = (255, 0, 51)
+    found = imagenet.prepare(image)
+    assert found.shape == (1, 3, 224, 224)
+    assert found.dtype == np.float32
+    for channel, value in enumerate(
+        [(1 - 0.485) / 0.229, (0 - 0.456) / 0.224, (0.2 - 0.406) / 0.225]
+    ):
+        np.testing.assert_allclose(found[0, channel], value, rtol=1e-6)
+
+
+@pytest.mark.parametrize("length, first", [(256, 16), (340, 58), (341, 58), (343, 60)])
+def test_the_middle_is_cut_out(length, first):
+    """No resizing. (341 - 224) / 2 = 58.5 and 59.5 go to the even number."""
+    row = np.arange(length, dtype=np.uint8)
+    wide = np.empty((256, length, 3), np.uint8)
+    wide[:] = row[None, :, None]
+    expected = np.broadcast_to(row[None, first : first + 224, None], (224, 224, 3))
+    np.testing.assert_allclose(pixels(imagenet.prepare(wide)), expected, atol=1e-3)
+    tall = pixels(imagenet.prepare(wide.transpose(1, 0, 2)))
+    np.testing.assert_allclose(tall, expected.transpose(1, 0, 2), atol=1e-3)
+
+
+def test_resizing_smooths():
+    """To half the size: a triangle four pixels wide, 1/8, 3/8, 3/8, 1/8."""
+    row = 8 * np.random.default_rng(0).integers(32, size=512, dtype=np.uint8)
+    image = np.empty((512, 512, 3), np.uint8)
+    image[:] = row[None, :, None]
+    # A result j covers pixels 2j - 1 to 2j + 2; the crop begins with result 16.
+    first, wide = 2 * 16, row.astype(int)
+    expected = sum(
+        part * wide[first + shift : first + shift + 448 : 2]
+        for part, shift in [(1, -1), (3, 0), (3, 1), (1, 2)]
+    )
+    expected = np.broadcast_to(expected[None, :, None] / 8, (224, 224, 3))
+    np.testing.assert_allclose(pixels(imagenet.prepare(image)), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "size, resized", [((500, 375), (341, 256)), ((375, 501), (256, 342))]
+)
+def test_the_longer_side_is_rounded_down(size, resized, monkeypatch):
+    """256 · 500 / 375 = 341.33 and 256 · 501 / 375 = 342.016."""
+    sizes = []
+    resize = Image.Image.resize
+
+    def spy(picture, size, *arguments):
+        sizes.append(size)
+        return resize(picture, size, *arguments)
+
+    monkeypatch.setattr(Image.Image, "resize", spy)
+    imagenet.prepare(Image.new("RGB", size))
+    assert sizes == [resized]
+
+
+@pytest.fixture
+def photo():
+    return np.random.default_rng(1).integers(256, size=(260, 300, 3), dtype=np.uint8)
+
+
+def test_files_pictures_and_arrays_are_alike(photo, tmp_path):
+    expected = imagenet.prepare(photo)
+    picture = Image.fromarray(photo)
+    picture.save(tmp_path / "photo.png")
+    for image in (picture, tmp_path / "photo.png", str(tmp_path / "photo.png")):
+        np.testing.assert_array_equal(imagenet.prepare(image), expected)
+
+
+def test_photographs_are_turned_upright(photo, tmp_path):
+    exif = Image.Exif()
+    # The camera lay on its side: turn by 90 degrees clockwise.
+    exif[0x0112] = 6
+    Image.fromarray(photo).save(tmp_path / "photo.png", exif=exif)
+    upright = imagenet.prepare(np.ascontiguousarray(np.rot90(photo, -1)))
+    np.testing.assert_array_equal(imagenet.prepare(tmp_path / "photo.png"), upright)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "1", "I;16", "I"])
+def test_grey_becomes_three_equal_colours(photo, mode, tmp_path):
+    grey = np.full((256, 256), 255 if mode == "1" else 102, np.uint8)
+    picture = Image.fromarray(grey)
+    if mode.startswith("I"):
+        # 16 bits: 102 · 257 is the same part of 65,535 as 102 of 255.
+        wide = grey.astype(np.uint16 if mode == "I;16" else np.int32) * 257
+        picture = Image.fromarray(wide)
+    else:
+        picture = picture.convert(mode)
+    assert picture.mode == mode
+    path = tmp_path / ("grey.tiff" if mode == "I" else "grey.png")
+    picture.save(path)
+    for image in (picture, path):
+        np.testing.assert_allclose(
+            pixels(imagenet.prepare(image)), grey[0, 0], atol=1e-3
+        )
+
+
+def test_transparency_is_dropped_in_silence(photo, tmp_path):
+    expected = imagenet.prepare(photo)
+    alpha = np.dstack([photo, photo[..., :1]])
+    np.testing.assert_array_equal(imagenet.prepare(Image.fromarray(alpha)), expected)
+    indexed = Image.new("P", (256, 256), 1)
+    indexed.putpalette([0, 0, 0, 255, 0, 51])
+    # A byte for each colour of the palette, which makes Pillow warn on conversion.
+    indexed.save(tmp_path / "indexed.png", transparency=b"\x00\x80")
+    found = pixels(imagenet.prepare(tmp_path / "indexed.png"))
+    np.testing.assert_allclose(
+        found, np.broadcast_to([255, 0, 51], found.shape), atol=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    "image, message",
+    [
+        (np.zeros((8, 8), np.uint8), r"shape \(8, 8\) and type uint8: must be H×W×3"),
+        (np.zeros((3, 8, 8), np.uint8), r"shape \(3, 8, 8\) .*: must be H×W×3"),
+        (np.zeros((8, 8, 3)), "type float64: must be H×W×3 of uint8"),
+        (np.zeros((0, 8, 3), np.uint8), "the picture has no pixels"),
+        (Image.new("RGB", (0, 4)), "the picture has no pixels"),
+        (b"bytes", "a bytes: must be a path, a picture or an array"),
+        (None, "a NoneType: must be"),
+    ],
+)
+def test_what_is_no_picture(image, message):
+    with pytest.raises(ValueError, match=f"^classify: .*{message}"):
+        imagenet.prepare(image)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", "cut"])
+def test_files_that_are_no_pictures(content, photo, tmp_path):
+    path = tmp_path / "photo.png"
+    if content == "cut":
+        Image.fromarray(photo).save(path)
+        content = path.read_bytes()[:5000]
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="photo.png: not a picture that Pillow reads"):
+        imagenet.prepare(path)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="photo.png"):
+        imagenet.prepare(tmp_path / "photo.png")
+
+
+# --- labels -----------------------------------------------------------------------
+
+
+def test_labels_known_from_other_sources():
+    """Numbers that WordNet's identifiers in label order have, as timm lists them."""
+    names = imagenet.classes()
+    assert len(names) == len(set(names)) == 1000
+    assert all(name == name.strip() and name for name in names)
+    known = {0: "tench", 134: "crane bird", 207: "golden retriever", 281: "tabby"}
+    known |= {388: "giant panda", 517: "crane", 639: "maillot tank suit"}
+    known |= {504: "coffee mug", 980: "volcano", 999: "toilet tissue"}
+    assert {number: names[number] for number in known} == known
+
+
+def test_labels_are_in_the_package():
+    with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
+        settings = tomllib.load(file)["tool"]["setuptools"]
+    assert "imagenet_classes.txt" in settings["package-data"]["d2l_lite"]
+
+
+def test_probabilities_by_hand():
+    logits = np.full(1000, -np.inf)
+    logits[[3, 500, 7]] = np.log([1, 2, 5])
+    shifted = (logits + 1000).astype(np.float32)
+    found = imagenet.ranked(logits, 4)
+    names = imagenet.classes()
+    assert [name for name, _ in found] == [names[7], names[500], names[3], names[0]]
+    assert [p for _, p in found] == pytest.approx([0.625, 0.25, 0.125, 0])
+    # No overflow.
+    assert imagenet.ranked(shifted, 1)[0][1] == pytest.approx(0.625, rel=1e-3)
+
+
+@needs_pytorch
+def test_classify_in_every_framework(framework, network, photo, tmp_path):
+    path = tmp_path / "net.safetensors"
+    d2l("pytorch").save(network, path)
+    net = framework.load(path)
+    found = framework.classify(net, photo, top=1000)
+    assert sum(probability for _, probability in found) == pytest.approx(1)
+    logits = d2l("pytorch").predict(network, imagenet.prepare(photo))[0]
+    expected = np.exp(logits.astype(float)) / np.exp(logits.astype(float)).sum()
+    by_name = dict(zip(imagenet.classes(), expected))
+    assert [p for _, p in found] == sorted((p for _, p in found), reverse=True)
+    for name, probability in found:
+        assert probability == pytest.approx(by_name[name], rel=1e-3)
+    five = framework.classify(net, Image.fromarray(photo))
+    assert five == found[:5]
+
+
+@pytest.mark.parametrize("top", [0, 1001, 2.0, True])
+def test_classify_with_a_wrong_top(framework, top):
+    net = framework.build("densenet", block_config=(1,), growth_rate=2)
+    with pytest.raises(ValueError, match=rf"^classify\(top={top}\): .*1 to 1000"):
+        framework.classify(net, np.zeros((8, 8, 3), np.uint8), top=top)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"num_classes": 10, "in_channels": 3}, "has 10 for 3"),
+        ({"num_classes": 1000, "in_channels": 1}, "has 1000 for 1"),
+    ],
+)
+def test_classify_with_another_network(framework, changes, message):
+    net = framework.build("densenet", block_config=(1,), growth_rate=2, **changes)
+    with pytest.raises(ValueError, match=f"^classify: needs .*1000 classes.*{message}"):
+        framework.classify(net, np.zeros((8, 8, 3), np.uint8))
+
+
+def test_classify_with_a_part(framework):
+    block = framework.initialize(framework.conv_block(3, 2))
+    with pytest.raises(ValueError, match="^classify: .*has 0 for 0$"):
+        framework.classify(block, np.zeros((8, 8, 3), np.uint8))
