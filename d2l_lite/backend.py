@@ -9,7 +9,7 @@ import numpy as np
 
 from d2l_lite import imagenet, naming, weights, zoo
 from d2l_lite.batches import batch_check
-from d2l_lite.checks import check_integer
+from d2l_lite.checks import check_integer, check_switch
 
 BATCH = 256
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -90,20 +90,26 @@ class Backend:
         described["arguments"]["dropout"] = self._dropout(model.features)
         weights.save(path, arrays, described | {"framework": self.framework})
 
-    def load(self, path: str | Path) -> Any:
+    def load(self, path: str | Path, memory_efficient: bool = False) -> Any:
         """The network in a file that `save` or `python -m d2l_lite convert` wrote.
 
         Its weights are float32, whatever the file's are.
 
         Raises:
+            ValueError: `memory_efficient`, as for `build`, is neither True nor False.
             WeightsError: not such a file, or its weights do not fit its network.
         """
+        call = f"load(memory_efficient={memory_efficient!r})"
+        check_switch(memory_efficient, call)
         arrays, metadata = weights.read(path)
         try:
             weights.check_real(arrays)
             described = zoo.describe({name: a.shape for name, a in arrays.items()})
             dropout = zoo.noted_dropout(metadata)
-            arguments = described["arguments"] | {"dropout": dropout}
+            arguments = described["arguments"] | {
+                "dropout": dropout,
+                "memory_efficient": memory_efficient,
+            }
             model = self.network(**zoo.checked(arguments, "load"))
             self.place(model, 0)
             self.set_weights(model, arrays)
@@ -181,7 +187,7 @@ class Backend:
         dtype = self.read(next(iter(self.arrays(model).values()))).dtype
         return batch_check(self._shapes(model), dtype, call)
 
-    def pretrained(self, name: str) -> Any:
+    def pretrained(self, name: str, memory_efficient: bool = False) -> Any:
         """A DenseNet of the paper that torchvision's published weights make.
 
         They were trained on ImageNet. The first call downloads them into the cache, 31
@@ -192,7 +198,7 @@ class Backend:
                 or "densenet201"; or there is no PyTorch.
             DataError: they cannot be downloaded or kept.
         """
-        return self.load(imagenet.checkpoint(name))
+        return self.load(imagenet.checkpoint(name), memory_efficient)
 
     def classify(self, model: Any, image: Any, top: int = 5) -> list[tuple[str, float]]:
         """The likeliest classes of a picture and their probabilities, best first.

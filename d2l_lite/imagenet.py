@@ -84,6 +84,11 @@ def prepare(image: str | os.PathLike | Image.Image | np.ndarray) -> np.ndarray:
         OSError: the file cannot be read.
     """
     picture = _rgb(_opened(image))
+    # Of a long strip only what can be in the middle is resized.
+    width, height = picture.size
+    most = 8 * min(width, height)
+    left, top = (max(0, length - most) // 2 for length in picture.size)
+    picture = picture.crop((left, top, width - left, height - top))
     width, height = picture.size
     short, long = min(width, height), max(width, height)
     # Rounded as in torchvision.transforms: resize down, centre to the even number.
@@ -108,6 +113,8 @@ def check(shapes: Shapes, top: int) -> None:
 
 def ranked(logits: np.ndarray, top: int) -> list[tuple[str, float]]:
     """The `top` likeliest classes of 1,000 logits and their probabilities."""
+    if not np.isfinite(logits).all():
+        raise ValueError("classify: the network's logits are not all finite numbers")
     powers = np.exp(np.float64(logits) - np.max(logits))
     probabilities = powers / powers.sum()
     order = np.argsort(-probabilities, kind="stable")[:top]
@@ -120,7 +127,7 @@ def _opened(image: object) -> Image.Image:
     elif isinstance(image, np.ndarray):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             found = f"shape {image.shape} and type {image.dtype}"
-            raise ValueError(f"classify: an array of {found}: must be H×W×3 of uint8")
+            raise ValueError(f"prepare: an array of {found}: must be H×W×3 of uint8")
         picture = Image.fromarray(image) if image.size else Image.new("RGB", (0, 0))
     elif isinstance(image, (str, os.PathLike)):
         with Path(image).open("rb") as file:
@@ -130,20 +137,22 @@ def _opened(image: object) -> Image.Image:
             except Exception as error:
                 # Damaged bytes make Pillow raise anything: OSError, SyntaxError, ...
                 rule = "not a picture that Pillow reads"
-                raise ValueError(f"classify: {image}: {rule} ({error})") from None
+                raise ValueError(f"prepare: {image}: {rule} ({error})") from None
     else:
         rule = "must be a path, a picture or an array"
-        raise ValueError(f"classify: a {type(image).__name__}: {rule}")
+        raise ValueError(f"prepare: a {type(image).__name__}: {rule}")
     if not min(picture.size):
-        raise ValueError("classify: the picture has no pixels")
+        raise ValueError("prepare: the picture has no pixels")
     return picture
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):
-        # 16 bits of grey, which Pillow would cut off at 255.
-        picture = Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+        # Grey of 16 bits or of 8 in 32, which Pillow would cut off at 255.
+        pixels = np.asarray(picture).astype(np.int64)
+        scale = 257 if picture.mode != "I" or pixels.max() > 255 else 1
+        picture = Image.fromarray((pixels // scale).clip(0, 255).astype(np.uint8))
     if "transparency" in picture.info:
         # Straight to RGB, Pillow warns that an index of colours may have more to say.
         picture = picture.convert("RGBA")

@@ -91,9 +91,22 @@ _loss_and_gradients = jax.jit(
 )
 
 
+# On a processor XLA throws barriers away, then merges what `nnx.remat` computes twice.
+_KEEP_BARRIERS = (
+    {"xla_disable_hlo_passes": "cse_barrier_expander"}
+    if device().platform == "cpu"
+    else {}
+)
+
+
 # Compiled once for all networks of one shape. The velocity is donated, which saves a
 # copy; the weights are not, for a clone of the model may share them.
-@partial(jax.jit, static_argnums=(0, 1, 2, 3), donate_argnums=6)
+@partial(
+    jax.jit,
+    static_argnums=(0, 1, 2, 3),
+    donate_argnums=6,
+    compiler_options=_KEEP_BARRIERS,
+)
 def _step(
     graphdef,
     momentum,
@@ -197,6 +210,8 @@ _backend = Backend(
 build = _backend.build
 save = _backend.save
 load = _backend.load
+pretrained = _backend.pretrained
+classify = _backend.classify
 initialize = _backend.initialize
 get_weights = _backend.get_weights
 set_weights = _backend.set_weights

@@ -1,6 +1,7 @@
 """The book's tools for Apache MXNet: networks, canonical weights, training."""
 
 import random
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -61,8 +62,8 @@ class Trainer(training.Trainer):
     """Trains a `gluon.Block`; see `d2l_lite.training.Trainer`."""
 
     def prepare(self, model: gluon.Block) -> training.Step:
-        # A static graph plans its memory once instead of at every step.
-        model.hybridize(static_alloc=True, static_shape=True)
+        model.hybridize(False)  # whatever was made a graph before
+        _hybridize(model)
         parameters = list(_backend.trainable(model).values())
         velocities = [mx.np.zeros(p.shape, p.dtype, ctx=device()) for p in parameters]
 
@@ -95,6 +96,23 @@ class Trainer(training.Trainer):
 
     def forward(self, model: gluon.Block) -> Predict:
         return _backend.evaluator(model)
+
+
+def _hybridize(block: gluon.Block) -> None:
+    """Make graphs of the largest parts without recomputation: no graph can do that."""
+    if not any(getattr(part, "memory_efficient", False) for part in _parts(block)):
+        # A static graph plans its memory once instead of at every step.
+        block.hybridize(static_alloc=True, static_shape=True)
+    elif not getattr(block, "memory_efficient", False):
+        for child in block._children.values():
+            _hybridize(child)
+
+
+def _parts(block: gluon.Block) -> Iterator[gluon.Block]:
+    """A block and everything in it."""
+    yield block
+    for child in block._children.values():
+        yield from _parts(child)
 
 
 def _gradients(
@@ -145,6 +163,8 @@ _backend = Backend(
 build = _backend.build
 save = _backend.save
 load = _backend.load
+pretrained = _backend.pretrained
+classify = _backend.classify
 initialize = _backend.initialize
 get_weights = _backend.get_weights
 set_weights = _backend.set_weights

@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "dropout": 0.0,
     "small_inputs": False,
     "bias": True,
+    "memory_efficient": False,
 }
 
 
@@ -73,7 +74,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
-def arguments(name: str, **changes: Any) -> dict[str, Any]:
+def arguments(name: str, call: str = "build", /, **changes: Any) -> dict[str, Any]:
     """The arguments of a network, some of them changed.
 
     Raises:
@@ -82,26 +83,26 @@ def arguments(name: str, **changes: Any) -> dict[str, Any]:
     if not isinstance(name, str) or name not in NETWORKS:
         near = difflib.get_close_matches(str(name), NETWORKS, cutoff=0.3)
         raise ValueError(
-            f"build({name!r}): unknown network; nearest names: "
+            f"{call}({name!r}): unknown network; nearest names: "
             f"{', '.join(near or NETWORKS)}"
         )
-    return checked(NETWORKS[name] | changes, "build")
+    return checked(NETWORKS[name] | changes, call)
 
 
 def checked(arguments: Mapping[str, Any], call: str) -> dict[str, Any]:
     """The arguments, if each is known and in its range; else ValueError."""
     at_least_1 = partial(check_integer, low=1, high=None)
-    a_switch = check_switch
     rules = {
         "in_channels": at_least_1,
         "num_classes": at_least_1,
         "growth_rate": at_least_1,
         "init_features": at_least_1,
-        "bottleneck": a_switch,
+        "bottleneck": check_switch,
         "compression": partial(check_real, low=0, high=1, above=True, closed=True),
         "dropout": partial(check_real, low=0, high=1),
-        "small_inputs": a_switch,
-        "bias": a_switch,
+        "small_inputs": check_switch,
+        "bias": check_switch,
+        "memory_efficient": check_switch,
     }
     for name, value in arguments.items():
         if name not in DEFAULTS:
@@ -137,7 +138,7 @@ def describe(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     """The network that has weights of these shapes: its `network` and `arguments`.
 
     `network` is a name of the zoo, "DenseNet" for one that has none there. Dropout
-    leaves no trace in weights and counts as 0.
+    leaves no trace in weights and counts as 0; `memory_efficient` is left out.
 
     Raises:
         WeightsError: no DenseNet has such weights.
@@ -172,11 +173,13 @@ def describe(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         "small_inputs": "features.norm0.weight" not in shapes,
         "bias": "features.conv0.bias" in shapes,
     }
+    # How it computes is no property of a network's weights.
+    del found["memory_efficient"]
     data = ("in_channels", "num_classes")
     names = [
         name
         for name, known in NETWORKS.items()
-        if all(found[key] == known[key] for key in DEFAULTS if key not in data)
+        if all(found[key] == known[key] for key in found if key not in data)
     ]
     return {"network": names[0] if names else "DenseNet", "arguments": found}
 

@@ -3,6 +3,7 @@
 
 from flax import nnx
 from functools import partial
+import jax
 import jax.numpy as jnp
 
 __all__ = ["DenseBlock", "DenseNet", "batch_norm", "conv_block", "transition_block"]
@@ -70,30 +71,6 @@ def conv_block(
         )
     parts += _unit(channels, growth_rate, 3, dropout, bias, rngs)
     return nnx.Sequential(*parts)
-
-
-class DenseBlock(nnx.Module):
-    def __init__(
-        self,
-        num_layers,
-        in_channels,
-        growth_rate,
-        **options,
-    ):
-        self.layers = nnx.List(
-            conv_block(
-                in_channels + i * growth_rate,
-                growth_rate,
-                **options,
-            )
-            for i in range(num_layers)
-        )
-
-    def __call__(self, X):
-        for layer in self.layers:
-            Y = layer(X)
-            X = jnp.concatenate([X, Y], axis=-1)
-        return X
 
 
 # Made once: networks of one shape are then equal
@@ -174,6 +151,7 @@ class DenseNet(nnx.Module):
         small_inputs=False,
         bias=True,
         rngs=nnx.Rngs(0),
+        **block_options,
     ):
         options = {"dropout": dropout, "bias": bias, "rngs": rngs}
         channels = init_features
@@ -196,6 +174,7 @@ class DenseNet(nnx.Module):
                     growth_rate,
                     bottleneck=bottleneck,
                     **options,
+                    **block_options,
                 )
             )
             channels += num_layers * growth_rate
@@ -210,3 +189,68 @@ class DenseNet(nnx.Module):
     def __call__(self, X):
         X = self.features(X)
         return self.classifier(X)
+
+
+# From chapters/memory.md
+
+
+@jax.custom_vjp
+def _settled(features):
+    return features
+
+
+# Gradients are finished layer by layer. Else XLA keeps
+# what they are made of, and finishes all at the end.
+_settled.defvjp(
+    lambda features: (features, None),
+    lambda _, dX: (jax.lax.optimization_barrier(dX),),
+)
+
+
+@nnx.remat
+def _read(unit, features):
+    X = jnp.concatenate(features, axis=-1)
+    return unit(X)
+
+
+def _read_twice(layer, features):
+    unit = nnx.Sequential(*layer.layers[:3])
+    X = _read(unit, _settled(tuple(features)))
+    for part in layer.layers[3:]:
+        X = part(X)
+    return X
+
+
+class DenseBlock(nnx.Module):
+    def __init__(
+        self,
+        num_layers,
+        in_channels,
+        growth_rate,
+        memory_efficient=False,
+        **options,
+    ):
+        self.memory_efficient = memory_efficient
+        self.layers = nnx.List(
+            conv_block(
+                in_channels + i * growth_rate,
+                growth_rate,
+                **options,
+            )
+            for i in range(num_layers)
+        )
+
+    def __call__(self, X):
+        if self.memory_efficient:
+            return self.call_twice(X)
+        for layer in self.layers:
+            Y = layer(X)
+            X = jnp.concatenate([X, Y], axis=-1)
+        return X
+
+    def call_twice(self, X):
+        features = [X]
+        for layer in self.layers:
+            Y = _read_twice(layer, features)
+            features.append(Y)
+        return jnp.concatenate(features, axis=-1)

@@ -2,6 +2,9 @@
 """The book's networks in MXNet."""
 
 from d2l_lite import numpy_aliases
+from itertools import accumulate, compress
+import mxnet as mx
+from mxnet import autograd
 from mxnet.gluon import nn
 
 __all__ = ["DenseBlock", "DenseNet", "batch_norm", "conv_block", "transition_block"]
@@ -61,32 +64,6 @@ def conv_block(
     return block
 
 
-class DenseBlock(nn.HybridBlock):
-    def __init__(
-        self,
-        num_layers,
-        in_channels,
-        growth_rate,
-        **options,
-    ):
-        super().__init__()
-        self.layers = nn.HybridSequential()
-        for i in range(num_layers):
-            self.layers.add(
-                conv_block(
-                    in_channels + i * growth_rate,
-                    growth_rate,
-                    **options,
-                )
-            )
-
-    def hybrid_forward(self, F, X):
-        for layer in self.layers:
-            Y = layer(X)
-            X = F.np.concatenate([X, Y], axis=1)
-        return X
-
-
 def transition_block(in_channels, out_channels, dropout=0.0, bias=True):
     block = nn.HybridSequential()
     block.add(
@@ -135,6 +112,7 @@ class DenseNet(nn.HybridBlock):
         dropout=0.0,
         small_inputs=False,
         bias=True,
+        **block_options,
     ):
         super().__init__()
         options = {"dropout": dropout, "bias": bias}
@@ -152,6 +130,7 @@ class DenseNet(nn.HybridBlock):
                     growth_rate,
                     bottleneck=bottleneck,
                     **options,
+                    **block_options,
                 )
             )
             channels += num_layers * growth_rate
@@ -168,3 +147,147 @@ class DenseNet(nn.HybridBlock):
     def hybrid_forward(self, F, X):
         X = self.features(X)
         return self.classifier(X)
+
+
+# From chapters/memory.md
+
+
+# The backward pass runs in a thread of its own, and
+# each thread has its own set_np().
+@mx.util.use_np
+class _Read(autograd.Function):
+    def __init__(self, unit):
+        super().__init__()
+        self.norm, self.relu, self.conv = unit
+        norm, conv = self.norm, self.conv
+        self.moving = norm.running_mean, norm.running_var
+        parameters = [
+            array
+            for array in (norm.gamma, norm.beta, conv.weight, conv.bias)
+            if array is not None
+        ]
+        self.weights = [array.data() for array in parameters]
+        self.learn = [a.grad_req != "null" for a in parameters]
+
+    def read(self, X):
+        scale, shift, *kernel = self.copies
+        X, mean, inverse = mx.npx.batch_norm(
+            X,
+            scale,
+            shift,
+            *self.statistics,
+            output_mean_var=True,
+            **self.norm._kwargs,
+        )
+        X = self.relu(X)
+        Y = self.conv.hybrid_forward(mx.nd, X, *kernel)
+        return Y, mean, inverse
+
+    def move_statistics(self, *found):
+        keep = self.norm._kwargs["momentum"]
+        for array, new in zip(self.moving, found):
+            old = array.data()
+            array.set_data(keep * old + (1 - keep) * new)
+
+    def forward(self, *arrays):
+        self.training = autograd.is_training()
+        count = sum(self.learn)
+        self.features = [a.detach() for a in arrays[count:][::-1]]
+        # Copies, which nobody writes to. Else the next
+        # step would wait for this one, and this for it.
+        self.copies = [array.copy() for array in self.weights]
+        self.statistics = [a.data().copy() for a in self.moving]
+        X = mx.np.concatenate(self.features, axis=1)
+        Y, mean, inverse = self.read(X)
+        if self.training:
+            # MXNet gives 1 / sqrt(variance + epsilon).
+            epsilon = self.norm._kwargs["eps"]
+            self.move_statistics(mean, inverse**-2 - epsilon)
+        return Y
+
+    def backward(self, dY):
+        if self.features is None:
+            raise ValueError(
+                "DenseBlock(memory_efficient=True): only one "
+                "backward pass for each forward pass"
+            )
+        X = mx.np.concatenate(self.features, axis=1)
+        inputs = [X, *self.copies]
+        for array in inputs:
+            array.attach_grad()
+        with autograd.record(self.training):
+            Y, *_ = self.read(X)
+        dX, *gradients = autograd.grad(
+            Y,
+            inputs,
+            dY.as_np_ndarray(),
+            train_mode=self.training,
+        )
+        ends = accumulate(X.shape[1] for X in self.features)
+        parts = [
+            dX.slice_axis(1, end - X.shape[1], end)
+            for X, end in zip(self.features, ends)
+        ]
+        # What is unfinished would read memory that is
+        # given to others when this function returns.
+        for array in (*gradients, *parts):
+            array.wait_to_read()
+        # MXNet forgets this object late; what is large
+        # must not wait for that.
+        self.features = self.copies = None
+        learnt = compress(gradients, self.learn)
+        return [*learnt, *parts[::-1]]
+
+
+def _read_twice(layer, features):
+    read = _Read(layer[:3])
+    # Behind an array that asks for no gradient MXNet drops
+    # the others: so frozen weights stay out, and the
+    # block's input comes last. Times 1, for it also drops
+    # what is to be added to an older gradient.
+    learnt = compress(read.weights, read.learn)
+    weights = [array * 1 for array in learnt]
+    X = read(*weights, *features[::-1])
+    return layer[3:](X)
+
+
+class DenseBlock(nn.HybridBlock):
+    def __init__(
+        self,
+        num_layers,
+        in_channels,
+        growth_rate,
+        memory_efficient=False,
+        **options,
+    ):
+        super().__init__()
+        self.memory_efficient = memory_efficient
+        self.layers = nn.HybridSequential()
+        for i in range(num_layers):
+            self.layers.add(
+                conv_block(
+                    in_channels + i * growth_rate,
+                    growth_rate,
+                    **options,
+                )
+            )
+
+    def hybrid_forward(self, F, X):
+        if self.memory_efficient:
+            return self.forward_twice(F, X)
+        for layer in self.layers:
+            Y = layer(X)
+            X = F.np.concatenate([X, Y], axis=1)
+        return X
+
+    def forward_twice(self, F, X):
+        if F is mx.symbol:
+            raise ValueError(
+                "DenseBlock(memory_efficient=True): cannot "
+                "be hybridized; hybridize other parts"
+            )
+        features = [X]
+        for layer in self.layers:
+            Y = _read_twice(layer, features)
+            features.append(Y)
+        return F.np.concatenate(features, axis=1)

@@ -225,6 +225,20 @@ def test_dropout_travels_with_the_weights(framework, tmp_path):
     assert metadata(tmp_path / "again.safetensors")["arguments"]["dropout"] == 0.25
 
 
+def test_a_file_is_loaded_memory_efficient(framework, tmp_path):
+    net = framework.build("densenet", growth_rate=2, block_config=(2,))
+    framework.save(net, tmp_path / "net.safetensors")
+    again = framework.load(tmp_path / "net.safetensors", memory_efficient=True)
+    (block,) = [
+        part
+        for part in framework._backend.children(again.features)
+        if isinstance(part, framework.DenseBlock)
+    ]
+    assert block.memory_efficient
+    with pytest.raises(ValueError, match=r"^load\(memory_efficient='yes'\)"):
+        framework.load(tmp_path / "net.safetensors", memory_efficient="yes")
+
+
 @needs_jax
 def test_a_clone_in_flax_outlives_the_training_of_its_original():
     """It shares arrays with the original, so a step must not write into them."""

@@ -291,7 +291,7 @@ def test_transparency_is_dropped_in_silence(photo, tmp_path):
     ],
 )
 def test_what_is_no_picture(image, message):
-    with pytest.raises(ValueError, match=f"^classify: .*{message}"):
+    with pytest.raises(ValueError, match=f"^prepare: .*{message}"):
         imagenet.prepare(image)
 
 

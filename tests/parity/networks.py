@@ -39,6 +39,7 @@ class Network:
 
 NARROW = {"growth_rate": 4, "init_features": 8}
 BC_FOR_SMALL_IMAGES = NARROW | {"block_config": (2, 2, 2)}
+PLAIN_FOR_SMALL_IMAGES = NARROW | {"block_config": (2, 2, 2)}
 BC_FOR_IMAGENET = NARROW | {"block_config": (1, 2, 3, 1), "num_classes": 10}
 
 NETWORKS = (
@@ -88,10 +89,26 @@ NETWORKS = (
         trained=False,
     ),
     Network(
+        "BC for small images, memory-efficient",
+        "the first half of each layer computed twice, the second half once",
+        "densenet-bc-40-12",
+        BC_FOR_SMALL_IMAGES | {"memory_efficient": True},
+        batch=4,
+        seed=19,
+    ),
+    Network(
         "plain for small images",
         "transitions that keep all channels (compression 1), no bottlenecks, no biases",
         "densenet-40-12",
-        NARROW | {"block_config": (2, 2, 2)},
+        PLAIN_FOR_SMALL_IMAGES,
+        batch=4,
+        seed=9,
+    ),
+    Network(
+        "plain for small images, memory-efficient",
+        "layers, biases included, computed twice; running statistics moved once",
+        "densenet-40-12",
+        PLAIN_FOR_SMALL_IMAGES | {"memory_efficient": True, "bias": True},
         batch=4,
         seed=9,
     ),
