@@ -332,7 +332,8 @@ def test_labels_are_in_the_package():
 
 
 def test_probabilities_by_hand():
-    logits = np.full(1000, -np.inf)
+    # So far below the others that nothing is left of their exponentials.
+    logits = np.full(1000, -1000.0)
     logits[[3, 500, 7]] = np.log([1, 2, 5])
     shifted = (logits + 1000).astype(np.float32)
     found = imagenet.ranked(logits, 4)
@@ -341,6 +342,11 @@ def test_probabilities_by_hand():
     assert [p for _, p in found] == pytest.approx([0.625, 0.25, 0.125, 0])
     # No overflow.
     assert imagenet.ranked(shifted, 1)[0][1] == pytest.approx(0.625, rel=1e-3)
+
+
+def test_a_diverged_network_classifies_nothing():
+    with pytest.raises(ValueError, match="^classify: .* not all finite"):
+        imagenet.ranked(np.full(1000, np.nan), 2)
 
 
 @needs_pytorch
