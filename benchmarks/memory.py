@@ -127,10 +127,12 @@ def started(target: Callable[..., None], *arguments: Any) -> Connection:
 def measure(framework: str, depth: int, batch_size: int, turns: int) -> list[dict]:
     """The rows of the plain network and of the one that recomputes."""
     networks = [(framework, depth, efficient, batch_size) for efficient in (0, 1)]
+    settings = dict(os.environ)
     os.environ |= GIVE_BACK
     peaks = [started(send_peak, *network).recv() for network in networks]
     for name in GIVE_BACK:
         del os.environ[name]
+    os.environ |= settings
     pipes = [started(send_times, *network) for network in networks]
     (version, _) = [pipe.recv() for pipe in pipes]
     seconds: list[list[float]] = [[], []]

@@ -10,6 +10,7 @@ import numpy as np
 
 from d2l_lite import DataError
 from d2l_lite.download import CHUNK, named_place
+from d2l_lite.files import damaged, unreadable
 from d2l_lite.image_set import DataSet, ImageSet
 
 SHAPE = 3, 32, 32
@@ -41,16 +42,6 @@ class _CIFAR(DataSet):
     _testing: tuple[str, ...]
     # How many classes each label byte of a record tells apart; the last one is used.
     _label_bytes: tuple[int, ...]
-
-    def __init__(
-        self,
-        scale: str | None = None,
-        resize: tuple[int, int] | None = None,
-        validation: int | None = None,
-        seed: int = 0,
-        root: str | Path | None = None,
-    ) -> None:
-        super().__init__(scale, resize, validation, seed, root)
 
     def _read(self, root: str | Path | None) -> tuple[ImageSet, ImageSet]:
         files = self._files(named_place(root))
@@ -92,7 +83,7 @@ class _CIFAR(DataSet):
                     "no folder to have it downloaded"
                 ) from error
             except OSError as error:
-                raise _unreadable(path, error) from error
+                raise unreadable(path, error) from error
 
     def _members(
         self, path: Path, names: Collection[str]
@@ -105,12 +96,12 @@ class _CIFAR(DataSet):
                     inside = PurePosixPath(member.name)
                     at = f"{path}, member {member.name}"
                     if inside.is_absolute() or ".." in inside.parts:
-                        raise _damaged(at, "lies outside of the archive's folder")
+                        raise damaged(at, "lies outside of the archive's folder")
                     name = missing.pop(str(inside), None)
                     if name is None:
                         continue
                     if not member.isreg():
-                        raise _damaged(at, "not a plain file")
+                        raise damaged(at, "not a plain file")
                     self._check_length(member.size, at)
                     yield name, archive.extractfile(member).read(), at
                 # Only at its end does gzip compare what it unpacked with its checksum.
@@ -126,17 +117,17 @@ class _CIFAR(DataSet):
             ValueError,
         ) as error:
             if isinstance(error, OSError) and error.strerror:
-                raise _unreadable(path, error) from error
+                raise unreadable(path, error) from error
             # Tarfile adds a line for each kind of compression that it tried.
             reason = str(error).partition("\n")[0].rstrip(":")
-            raise _damaged(str(path), f"not a whole archive ({reason})") from error
+            raise damaged(str(path), f"not a whole archive ({reason})") from error
         if missing:
-            raise _damaged(str(path), f"its member {min(missing)} is missing")
+            raise damaged(str(path), f"its member {min(missing)} is missing")
 
     def _check_length(self, length: int, at: str) -> None:
         record = len(self._label_bytes) + PIXELS
         if length < record or length % record or length > MOST_RECORDS * record:
-            raise _damaged(
+            raise damaged(
                 at,
                 f"{length:,} bytes are not 1 to {MOST_RECORDS:,} whole records of "
                 f"{record:,}",
@@ -148,9 +139,7 @@ class _CIFAR(DataSet):
         records = np.frombuffer(content, np.uint8).reshape(-1, bytes_ahead + PIXELS)
         for column, classes in enumerate(self._label_bytes):
             if (largest := records[:, column].max()) >= classes:
-                raise _damaged(
-                    at, f"a label {largest}, but there are {classes} classes"
-                )
+                raise damaged(at, f"a label {largest}, but there are {classes} classes")
         labels = records[:, bytes_ahead - 1].astype(np.int64)
         return records[:, bytes_ahead:].reshape(-1, *SHAPE), labels
 
@@ -235,13 +224,3 @@ class CIFAR100(_CIFAR):
     _testing = ("test.bin",)
     # Twenty coarse classes, then the hundred fine ones.
     _label_bytes = (20, 100)
-
-
-def _damaged(at: str, problem: str) -> DataError:
-    return DataError(f"{at}: {problem}; replace it by a good copy")
-
-
-def _unreadable(path: Path, error: OSError) -> DataError:
-    return DataError(
-        f"{path}: cannot be read ({error.strerror}); put a good copy there"
-    )

@@ -1,10 +1,12 @@
-"""Files that are written whole or not at all."""
+"""Files written whole or not at all, and what is said of those that are no good."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from d2l_lite import DataError
 
 
 @contextmanager
@@ -25,3 +27,15 @@ def replacing(path: str | Path, mode: str = "w", **options: Any) -> Iterator[IO]
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def damaged(place: str | Path, problem: object) -> DataError:
+    """The error for a file, or a part of one, whose content is wrong."""
+    return DataError(f"{place}: {problem}; replace it by a good copy")
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The error for a file that the system does not give."""
+    return DataError(
+        f"{path}: cannot be read ({error.strerror}); put a good copy there"
+    )

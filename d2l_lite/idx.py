@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from d2l_lite import DataError
+from d2l_lite.files import damaged, unreadable
 
 UNSIGNED_BYTE = 0x08
 
@@ -26,34 +26,30 @@ def read_idx(path: str | Path) -> np.ndarray:
         else:
             content = path.read_bytes()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _damaged(path, f"not a whole gzip file ({error})") from error
+        raise damaged(path, f"not a whole gzip file ({error})") from error
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror}); put a good copy there"
-        ) from error
+        raise unreadable(path, error) from error
     if len(content) < 4 or content[:2] != b"\0\0":
         found = f"0x{content[:4].hex()}"
-        raise _damaged(path, f"wrong magic number {found}: IDX begins with 0x0000")
+        raise damaged(path, f"wrong magic number {found}: IDX begins with 0x0000")
     kind, dimensions = content[2], content[3]
     if kind != UNSIGNED_BYTE:
-        raise _damaged(
-            path, f"elements of type 0x{kind:02x}, not unsigned bytes (0x08)"
-        )
+        raise damaged(path, f"elements of type 0x{kind:02x}, not unsigned bytes (0x08)")
     start = 4 + 4 * dimensions
     if len(content) < start:
-        raise _damaged(path, "truncated in its header")
+        raise damaged(path, "truncated in its header")
     shape = tuple(np.frombuffer(content, ">u4", dimensions, offset=4).tolist())
     expected, found = math.prod(shape), len(content) - start
     if found != expected:
         problem = "truncated" if found < expected else "trailing bytes"
-        raise _damaged(
+        raise damaged(
             path, f"{problem}: shape {shape} needs {expected} bytes, found {found}"
         )
     try:
         return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
     except ValueError as error:
         problem = f"impossible shape of {dimensions} dimensions ({error})"
-        raise _damaged(path, problem) from error
+        raise damaged(path, problem) from error
 
 
 def write_idx(path: str | Path, array: np.ndarray) -> None:
@@ -66,7 +62,3 @@ def write_idx(path: str | Path, array: np.ndarray) -> None:
     if path.suffix == ".gz":
         content = gzip.compress(content, compresslevel=9, mtime=0)
     path.write_bytes(content)
-
-
-def _damaged(path: Path, problem: str) -> DataError:
-    return DataError(f"{path}: {problem}; replace it by a good copy")

@@ -159,11 +159,11 @@ class DataSet(ABC):
 
     def __init__(
         self,
-        scale: str | None,
-        resize: tuple[int, int] | None,
-        validation: int | None,
-        seed: int,
-        root: str | Path | None,
+        scale: str | None = None,
+        resize: tuple[int, int] | None = None,
+        validation: int | None = None,
+        seed: int = 0,
+        root: str | Path | None = None,
     ) -> None:
         name = type(self).__name__
         if resize is not None:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from d2l_lite import DataError
+from d2l_lite.files import damaged, unreadable
 
 HEADER, VERSION_5 = 128, b"\x00\x01IM"
 INT8, INT32, UINT32, MATRIX, COMPRESSED = 1, 5, 6, 14, 15
@@ -119,11 +119,9 @@ def read_mat(path: str | Path, limits: Mapping[str, int]) -> dict[str, np.ndarra
         with path.open("rb") as file:
             return _arrays(file, limits)
     except (_FormatError, zlib.error) as error:
-        raise DataError(f"{path}: {error}; replace it by a good copy") from error
+        raise damaged(path, error) from error
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror}); put a good copy there"
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def _arrays(file: BinaryIO, limits: Mapping[str, int]) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ import numpy as np
 from d2l_lite import DataError
 from d2l_lite.checks import check_switch
 from d2l_lite.download import named_place
+from d2l_lite.files import damaged
 from d2l_lite.image_set import DataSet, ImageSet
 from d2l_lite.matlab import read_mat
 
@@ -114,20 +115,14 @@ def read_digits(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     arrays = read_mat(path, {"X": MOST_IMAGES * PIXELS, "y": MOST_IMAGES * 8})
     for name in ("X", "y"):
         if name not in arrays:
-            raise _damaged(path, f"has no variable {name}")
+            raise damaged(path, f"has no variable {name}")
     images, labels = arrays["X"], arrays["y"]
     count = images.shape[-1]
     if images.dtype != np.uint8 or images.shape != (32, 32, 3, count) or not count:
-        raise _damaged(path, f"X is {images.dtype} {images.shape}, not uint8 32×32×3×N")
+        raise damaged(path, f"X is {images.dtype} {images.shape}, not uint8 32×32×3×N")
     if labels.shape != (count, 1):
-        raise _damaged(
-            path, f"y has shape {labels.shape}, but there are {count} images"
-        )
+        raise damaged(path, f"y has shape {labels.shape}, but there are {count} images")
     if not np.isin(labels, np.arange(1, 11)).all():
-        raise _damaged(path, "y has other values than 1 to 10")
+        raise damaged(path, "y has other values than 1 to 10")
     images = np.ascontiguousarray(images.transpose(3, 2, 0, 1))
     return images, labels[:, 0].astype(np.int64) % 10
-
-
-def _damaged(path: Path, problem: str) -> DataError:
-    return DataError(f"{path}: {problem}; replace it by a good copy")
