@@ -1,33 +1,49 @@
-"""Command line of the library: python -m d2l_lite convert|info."""
+"""Command line of the library: python -m d2l_lite train|plot|compare|convert|info."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
-from d2l_lite import checkpoints
+from d2l_lite import DataError, checkpoints, compare, options, train
+from d2l_lite.state import TrainingDiverged
 from d2l_lite.weights import is_trainable
+
+# The exit statuses, beside 0 and argparse's 2 for wrong options.
+FAILED, WRONG_OPTION, DIVERGED, INTERRUPTED = 1, 2, 3, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    chosen = _parser().parse_args(words, argparse.Namespace(words=words))
     try:
-        print(options.run(options), flush=True)
+        if text := chosen.run(chosen):
+            print(text, flush=True)
     except BrokenPipeError:
         # `| head` has read enough; else Python would complain of it as it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, DataError, TrainingDiverged) as error:
         named = isinstance(error, OSError) and error.filename
         reason = f"{error.filename}: {error.strerror}" if named else error
-        print(f"python -m d2l_lite {options.command}: {reason}", file=sys.stderr)
-        return 1
+        if isinstance(error, TrainingDiverged):
+            reason = f"{error}, in another folder: this one keeps the last good state"
+        print(f"python -m d2l_lite {chosen.command}: {reason}", file=sys.stderr)
+        kinds = {options.OptionError: WRONG_OPTION, TrainingDiverged: DIVERGED}
+        return next((s for k, s in kinds.items() if isinstance(error, k)), FAILED)
+    except KeyboardInterrupt:
+        print(f"python -m d2l_lite {chosen.command}: interrupted", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m d2l_lite", description="Weights that travel between frameworks."
+        prog="python -m d2l_lite",
+        allow_abbrev=False,
+        description="DenseNets in four frameworks: training, and weights that travel.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
@@ -36,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         added = commands.add_parser(
             name,
             help=purpose,
+            allow_abbrev=False,
             description=f"{purpose[0].upper()}{purpose[1:]}.",
             epilog=f"example: {parser.prog} {name} {example}",
         )
@@ -60,6 +77,39 @@ def _parser() -> argparse.ArgumentParser:
         "densenet121.safetensors",
     )
     info.add_argument("source", metavar="FILE", help="whatever convert reads")
+    training = command(
+        _train,
+        "train a network on real images, by the DenseNet paper's recipe",
+        "--framework jax --network densenet-bc-40-12 --dataset cifar10 --out runs/one",
+    )
+    training.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="folder of the run"
+    )
+    training.add_argument(
+        "--resume", action="store_true", help="go on with the run in the folder, if any"
+    )
+    training.add_argument(
+        "--config", metavar="FILE", type=Path, help="TOML file of options, for defaults"
+    )
+    shown = training.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--quiet", action="store_true", help="print the result and nothing else"
+    )
+    shown.add_argument(
+        "--json", action="store_true", help="print epochs and result as lines of JSON"
+    )
+    options.add_to(training)
+    plot = command(
+        _plot,
+        "draw the curves of several runs in one figure",
+        "runs/* --out curves.png",
+    )
+    plot.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run")
+    plot.add_argument(
+        "--out", metavar="FILE", default="curves.png", help="PNG file to write"
+    )
+    table = command(_compare, "print the results of several runs in a table", "runs/*")
+    table.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run")
     return parser
 
 
@@ -86,6 +136,38 @@ def _info(options: argparse.Namespace) -> str:
     ]
     table = [("entry", "shape", "type"), *entries]
     return "\n".join([*_columns(facts.items()), "", *_columns(table)])
+
+
+def _train(chosen: argparse.Namespace) -> str:
+    given = options.read(chosen.config) if chosen.config else {}
+    given |= {
+        name: value for name, value in vars(chosen).items() if name in options.OPTIONS
+    }
+    if count := train.processes(given, chosen.out, chosen.resume):
+        from d2l_lite.devices.torchrun import launch
+
+        raise SystemExit(launch(chosen.words, count))
+    progress = "none" if chosen.quiet else "json" if chosen.json else None
+    result = train.train(given, chosen.out, chosen.resume, progress)
+    if not result:  # in a process that trains along
+        return ""
+    if chosen.json:
+        return json.dumps(result)
+    return (
+        f"{chosen.out}: {result['epochs']} epochs, best in epoch "
+        f"{result['best_epoch']}: validation accuracy "
+        f"{result['validation_accuracy']:.4f}, test accuracy "
+        f"{result['test_accuracy']:.4f}"
+    )
+
+
+def _plot(chosen: argparse.Namespace) -> str:
+    compare.plot(chosen.runs, chosen.out)
+    return f"{chosen.out}: curves of {', '.join(chosen.runs)}"
+
+
+def _compare(chosen: argparse.Namespace) -> str:
+    return "\n".join(_columns(compare.table(map(compare.read, chosen.runs))))
 
 
 def _columns(rows: Iterable[Sequence[object]]) -> list[str]:

@@ -19,18 +19,28 @@ def _column() -> list:
 class History:
     """Columns of equal length, one entry per finished epoch.
 
-    Losses are mean cross-entropies in nats, accuracies shares from 0 to 1; the
-    learning rate is that of the epoch's last step, and the seconds are those spent
-    on training, without validation.
+    Losses are mean cross-entropies in nats, errors the shares of wrong predictions
+    from 0 to 1; the learning rate is that of the epoch's last step, and the seconds
+    are those spent on training, without validation.
     """
 
     epoch: list[int] = _column()
     train_loss: list[float] = _column()
-    train_accuracy: list[float] = _column()
+    train_error: list[float] = _column()
     validation_loss: list[float] = _column()
-    validation_accuracy: list[float] = _column()
+    validation_error: list[float] = _column()
     learning_rate: list[float] = _column()
     seconds: list[float] = _column()
+
+    @property
+    def train_accuracy(self) -> list[float]:
+        """Shares of right predictions in training: 1 − `train_error`."""
+        return [1 - error for error in self.train_error]
+
+    @property
+    def validation_accuracy(self) -> list[float]:
+        """Shares of right predictions in validation: 1 − `validation_error`."""
+        return [1 - error for error in self.validation_error]
 
     @classmethod
     def columns(cls) -> tuple[str, ...]:

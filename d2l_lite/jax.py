@@ -11,6 +11,7 @@ from flax import nnx
 from d2l_lite import common, naming, scale, training, weights
 from d2l_lite.backend import Backend, Predict
 from d2l_lite.common import *
+from d2l_lite.devices import jax as engine
 from d2l_lite.models import jax as models
 from d2l_lite.models.jax import *
 
@@ -26,7 +27,7 @@ FLAX_NAMES = {
 
 def device() -> jax.Device:
     """The first accelerator, or the processor."""
-    return jax.devices()[0]
+    return jax.local_devices()[0]
 
 
 scale.accelerator_found(device().platform != "cpu")
@@ -50,28 +51,59 @@ def to_numpy(tensor: jax.Array) -> np.ndarray:
 
 
 class Trainer(training.Trainer):
-    """Trains a `flax.nnx.Module`; see `d2l_lite.training.Trainer`."""
+    """Trains a `flax.nnx.Module`; see `d2l_lite.training.Trainer`.
+
+    Without `sync_batch_norm` the running statistics are the mean over the devices.
+    """
+
+    @property
+    def primary(self) -> bool:
+        return jax.process_index() == 0
 
     def prepare(self, model: nnx.Module) -> training.Step:
+        engine.check(self.precision, self.compile)
+        team = engine.Team(self.devices)
         model.train()
         graphdef, parameters, _ = nnx.split(model, nnx.Param, ...)
         velocity = jax.tree.map(jnp.zeros_like, parameters)
-        train = partial(
-            _step, graphdef, self.momentum, self.nesterov, self.weight_decay
-        )
+        computing = engine.computing_in(self.precision, model)
+        rule = (computing, self.momentum, self.nesterov, self.weight_decay)
+        train, place = partial(_step, _loss_and_gradients, rule), jnp.asarray
+        if team.mesh.size > 1:
+            shared = team.compiled(_compile, _loss_and_gradients, self.sync_batch_norm)
+            train, place = team.over(partial(shared, rule)), team.split
         check = _backend.batch_check(model, "Trainer.fit")
 
         def step(images, labels, learning_rate):
             nonlocal velocity
             _, parameters, statistics = nnx.split(model, nnx.Param, ...)
             X, y = check(images, labels)
+            X, y = place(X.transpose(0, 2, 3, 1)), place(y)
             parameters, statistics, velocity, *results = train(
-                parameters, statistics, velocity, to_tensor(X), y, learning_rate
+                parameters, statistics, velocity, X, y, learning_rate
             )
             nnx.update(model, parameters, statistics)
             return results
 
-        return step
+        def carrier():
+            """A model with velocities for weights: the names of these fit those."""
+            _, _, statistics = nnx.split(model, nnx.Param, ...)
+            return nnx.merge(graphdef, velocity, statistics)
+
+        def read():
+            arrays = _backend.trainable(carrier()).items()
+            return {name: _read(array) for name, array in arrays}
+
+        def write(arrays):
+            nonlocal velocity
+            carried = carrier()
+            for name, array in _backend.trainable(carried).items():
+                _write(array, arrays[name])
+            velocity = nnx.split(carried, nnx.Param, ...)[1]
+
+        streams = [p for _, p in nnx.iter_graph(model) if isinstance(p, nnx.RngStream)]
+        reseed = partial(_place, model) if streams else None
+        return training.Step(step, read, write, reseed)
 
     def forward(self, model: nnx.Module) -> Predict:
         return _backend.evaluator(model)
@@ -81,6 +113,7 @@ def _loss(graphdef, parameters, statistics, X, y):
     """Mean cross-entropy in training mode, with (right predictions, new statistics)."""
     model = nnx.merge(graphdef, parameters, statistics, copy=True)
     logits = model(X)
+    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
     losses = -jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1)
     statistics = nnx.split(model, nnx.Param, ...)[2]
     return losses.mean(), ((logits.argmax(axis=1) == y).sum(), statistics)
@@ -99,27 +132,9 @@ _KEEP_BARRIERS = (
 )
 
 
-# Compiled once for all networks of one shape. The velocity is donated, which saves a
-# copy; the weights are not, for a clone of the model may share them.
-@partial(
-    jax.jit,
-    static_argnums=(0, 1, 2, 3),
-    donate_argnums=6,
-    compiler_options=_KEEP_BARRIERS,
-)
-def _step(
-    graphdef,
-    momentum,
-    nesterov,
-    weight_decay,
-    parameters,
-    statistics,
-    velocity,
-    X,
-    y,
-    lr,
-):
-    (loss, (correct, statistics)), gradients = _loss_and_gradients(
+def _update(differentiate, rule, parameters, statistics, velocity, X, y, lr):
+    graphdef, momentum, nesterov, weight_decay = rule
+    (loss, (correct, statistics)), gradients = differentiate(
         graphdef, parameters, statistics, X, y
     )
     gradients = jax.tree.map(lambda g, p: g + weight_decay * p, gradients, parameters)
@@ -129,6 +144,18 @@ def _step(
         moves = jax.tree.map(lambda g, v: g + momentum * v, gradients, velocity)
     parameters = jax.tree.map(lambda p, m: p - lr * m, parameters, moves)
     return parameters, statistics, velocity, loss, correct
+
+
+# Compiled once for all networks of one shape. The velocity is donated, which saves a
+# copy; the weights are not, for a clone of the model may share them.
+_compile = partial(
+    jax.jit,
+    _update,
+    static_argnums=(0, 1),
+    donate_argnums=4,
+    compiler_options=_KEEP_BARRIERS,
+)
+_step = _compile()
 
 
 @partial(jax.jit, static_argnums=0)

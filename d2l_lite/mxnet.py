@@ -17,6 +17,7 @@ from mxnet.gluon import nn
 from d2l_lite import common, naming, scale, training
 from d2l_lite.backend import Backend, Predict
 from d2l_lite.common import *
+from d2l_lite.devices import mxnet as devices
 from d2l_lite.models import mxnet as models
 from d2l_lite.models.mxnet import *
 
@@ -61,25 +62,56 @@ def to_numpy(tensor: mx.np.ndarray) -> np.ndarray:
 class Trainer(training.Trainer):
     """Trains a `gluon.Block`; see `d2l_lite.training.Trainer`."""
 
+    @property
+    def primary(self) -> bool:
+        """Whether this process, of several that train together, keeps and shows."""
+        return devices.hosts() is None or devices.hosts().rank == 0
+
     def prepare(self, model: gluon.Block) -> training.Step:
+        """The step that trains a model, see `d2l_lite.training.Trainer`.
+
+        On several devices, and in bfloat16, by `d2l_lite.devices.mxnet.Replicas`.
+
+        Raises:
+            ValueError: MXNet, the machine or the model lacks what is asked for.
+        """
+        _check(self, model)
         model.hybridize(False)  # whatever was made a graph before
         _hybridize(model)
-        parameters = list(_backend.trainable(model).values())
-        velocities = [mx.np.zeros(p.shape, p.dtype, ctx=device()) for p in parameters]
+        trainable = _backend.trainable(model)
+        velocities = {
+            name: mx.np.zeros(p.shape, p.dtype, ctx=device())
+            for name, p in trainable.items()
+        }
 
         check = _backend.batch_check(model, "Trainer.fit")
 
-        def step(images, labels, learning_rate):
-            X, y = map(to_tensor, check(images, labels))
+        def differentiate(images, labels):
+            X, y = map(to_tensor, (images, labels))
             with autograd.record():
                 logits = model(X)
                 loss = _loss(logits, y)
             loss.backward()
-            for parameter, velocity in zip(parameters, velocities):
-                self._update(parameter, velocity, learning_rate)
             return loss, (logits.argmax(axis=1) == y).sum()
 
-        return step
+        if devices.several(self) or self.precision != "float32":
+            differentiate = devices.Replicas(self, model, _backend, _hybridize, _loss)
+
+        def step(images, labels, learning_rate):
+            loss, correct = differentiate(*check(images, labels))
+            for name, parameter in trainable.items():
+                self._update(parameter, velocities[name], learning_rate)
+            return loss, correct
+
+        def read():
+            return {name: velocity.asnumpy() for name, velocity in velocities.items()}
+
+        def write(arrays):
+            for name, velocity in velocities.items():
+                velocity[:] = mx.np.array(arrays[name], dtype=velocity.dtype)
+
+        draws = any(isinstance(part, nn.Dropout) for part in _parts(model))
+        return training.Step(step, read, write, _reseed if draws else None)
 
     def _update(self, parameter, velocity, learning_rate):
         # By hand, for gluon.Trainer keeps the learning rate inside the velocity: where
@@ -98,6 +130,41 @@ class Trainer(training.Trainer):
         return _backend.evaluator(model)
 
 
+def _check(trainer: Trainer, model: gluon.Block) -> None:
+    """Raise ValueError for what MXNet, the machine or the model cannot do."""
+    blocks, gpus = list(_parts(model)), mx.context.num_gpus()
+    efficient = any(getattr(block, "memory_efficient", False) for block in blocks)
+    drops = any(isinstance(block, nn.Dropout) for block in blocks)
+    types = {np.dtype(p.dtype).name for p in model.collect_params().values()}
+    low = trainer.precision != "float32"
+
+    def refuse(option, problem, reason):
+        if problem:
+            call = f"Trainer({option}={getattr(trainer, option)!r})"
+            raise ValueError(f"{call}: {reason}")
+
+    refuse("compile", trainer.compile, "MXNet makes graphs anyway; leave it out")
+    refuse("devices", 0 < gpus < trainer.devices, f"MXNet finds {gpus} GPUs")
+    graphs = "MXNet has it in graphs, which memory_efficient=True is not"
+    if low:
+        precision, wide = partial(refuse, "precision"), "choose float32"
+        half = trainer.precision == "float16"
+        precision(half, "needs GPUs and a loss scale; choose bfloat16 or float32")
+        precision(gpus, f"MXNet has it on CPUs only; {wide}")
+        precision(efficient, f"{graphs}; {wide}")
+        precision(drops, f"MXNet has it without dropout only; {wide}")
+        precision(not devices.has_bfloat16(), f"needs a CPU with AVX-512; {wide}")
+    if trainer.sync_batch_norm and devices.several(trainer):
+        sync, apart = partial(refuse, "sync_batch_norm"), "choose sync_batch_norm=False"
+        sync(devices.hosts(), f"MXNet has it within one host only; {apart}")
+        sync(low or types != {"float32"}, f"MXNet has it in float32 only; {apart}")
+        sync(efficient, f"{graphs}; {apart}")
+        if not gpus:
+            sync(drops, f"with dropout MXNet has it on GPUs only; {apart}")
+            setting = f"{devices.BUFFERS}={devices.ENOUGH}"
+            sync(not devices.room(), f"start Python with {setting}, or {apart}")
+
+
 def _hybridize(block: gluon.Block) -> None:
     """Make graphs of the largest parts without recomputation: no graph can do that."""
     if not any(getattr(part, "memory_efficient", False) for part in _parts(block)):
@@ -113,6 +180,11 @@ def _parts(block: gluon.Block) -> Iterator[gluon.Block]:
     yield block
     for child in block._children.values():
         yield from _parts(child)
+
+
+def _reseed(seed: int) -> None:
+    # MXNet adds the number of the context itself; hosts are other processes.
+    mx.random.seed(seed + (devices.hosts().rank if devices.hosts() else 0))
 
 
 def _gradients(

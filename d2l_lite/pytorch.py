@@ -11,6 +11,7 @@ from torch import nn
 from d2l_lite import common, naming, scale, training
 from d2l_lite.backend import Backend, Predict
 from d2l_lite.common import *
+from d2l_lite.devices import pytorch as devices
 from d2l_lite.models import pytorch as models
 from d2l_lite.models.pytorch import *
 
@@ -25,10 +26,17 @@ KINDS = {
 
 
 def device() -> torch.device:
-    """The first accelerator, or the processor."""
+    """The first accelerator, or the processor; under torchrun each process has its own.
+
+    Raises:
+        ValueError: torchrun has started more processes than this machine has GPUs.
+    """
+    group = devices.group()
     if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return devices.gpu(group) if group.size > 1 else torch.device("cuda")
+    # The GPU of a Mac is one, and connects no processes.
+    mps = group.size == 1 and torch.backends.mps.is_available()
+    return torch.device("mps" if mps else "cpu")
 
 
 scale.accelerator_found(device().type != "cpu")
@@ -52,11 +60,24 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
 
 
 class Trainer(training.Trainer):
-    """Trains a `torch.nn.Module`; see `d2l_lite.training.Trainer`."""
+    """Trains a `torch.nn.Module`; see `d2l_lite.training.Trainer`.
+
+    For several devices torchrun starts a process each, which run the same program. With
+    `sync_batch_norm=False` the running statistics are the means of the devices' own.
+    """
+
+    @property
+    def primary(self) -> bool:
+        return devices.group().rank == 0
 
     def prepare(self, model: nn.Module) -> training.Step:
+        group = devices.join(self.devices)
+        context, scaler = devices.mixed(self.precision, device())
         # Channels last: equal values, and the layout of the fastest convolutions.
         model.to(device(), memory_format=torch.channels_last)
+        network = group.replica(model, self.sync_batch_norm)
+        if self.compile:
+            network = torch.compile(network)
         optimizer = torch.optim.SGD(
             model.parameters(),
             momentum=self.momentum,
@@ -65,20 +86,44 @@ class Trainer(training.Trainer):
         )
 
         check = _backend.batch_check(model, "Trainer.fit")
+        trainable = _backend.trainable(model)
+        dtype = next(model.parameters()).dtype
+        apart = group.size > 1 and not self.sync_batch_norm
 
-        def step(images, labels, learning_rate):
+        def train(images, labels, learning_rate):
             model.train()
-            X, y = map(to_tensor, check(images, labels))
+            X, y = map(to_tensor, group.part(*check(images, labels)))
             X = X.to(memory_format=torch.channels_last)
-            logits = model(X)
-            loss = F.cross_entropy(logits, y)
+            with context():
+                logits = network(X)
+            loss = F.cross_entropy(logits.to(dtype), y)
             optimizer.zero_grad()
-            loss.backward()
+            scaler.scale(loss).backward()
             optimizer.param_groups[0]["lr"] = learning_rate
-            optimizer.step()
-            return loss.detach(), (logits.argmax(dim=1) == y).sum()
+            scaler.step(optimizer)
+            scaler.update()
+            if apart:
+                group.average(model)
+            return group.whole(loss.detach(), (logits.argmax(dim=1) == y).sum())
 
-        return step
+        def velocity(parameter):
+            state = optimizer.state[parameter]
+            if state.get("momentum_buffer") is None:
+                state["momentum_buffer"] = torch.zeros_like(parameter)
+            return state["momentum_buffer"]
+
+        def read():
+            return {name: to_numpy(velocity(p)) for name, p in trainable.items()}
+
+        def write(velocities):
+            for name, parameter in trainable.items():
+                _write(velocity(parameter), velocities[name])
+
+        def reseed(seed):
+            torch.manual_seed(seed + group.rank)
+
+        draws = any(isinstance(m, nn.Dropout) and m.p for m in model.modules())
+        return training.Step(train, read, write, reseed if draws else None)
 
     def forward(self, model: nn.Module) -> Predict:
         return _backend.evaluator(model)

@@ -15,13 +15,17 @@ def accelerator_found(found: bool) -> None:
     _accelerator = found
 
 
+def named() -> str | None:
+    """Return ``D2L_LITE_SCALE``, None if it is not set."""
+    found = os.environ.get("D2L_LITE_SCALE")
+    if found:
+        check_choice(found, SCALES, f"D2L_LITE_SCALE={found}")
+    return found or None
+
+
 def scale() -> str:
     """Return ``D2L_LITE_SCALE``, else "full" with an accelerator, else "quick"."""
-    named = os.environ.get("D2L_LITE_SCALE")
-    if named:
-        check_choice(named, SCALES, f"D2L_LITE_SCALE={named}")
-        return named
-    return "full" if _accelerator else "quick"
+    return named() or ("full" if _accelerator else "quick")
 
 
 @cache

@@ -1,6 +1,8 @@
 """The book's tools for TensorFlow and Keras: networks, canonical weights, training."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,8 +12,10 @@ from keras import layers
 from d2l_lite import common, naming, scale, training, weights
 from d2l_lite.backend import Backend, Predict
 from d2l_lite.common import *
+from d2l_lite.devices import tensorflow as devices
 from d2l_lite.models import tensorflow as models
 from d2l_lite.models.tensorflow import *
+from d2l_lite.state import Keeper
 
 __all__ = common.offers(models)
 
@@ -39,6 +43,8 @@ def device() -> str:
 
 
 scale.accelerator_found(device() != "CPU:0")
+# Where there are other hosts, TensorFlow must know before it computes anything.
+devices.workers()
 
 
 def seed_everything(seed: int) -> None:
@@ -60,39 +66,110 @@ def to_numpy(tensor: tf.Tensor) -> np.ndarray:
 
 
 class Trainer(training.Trainer):
-    """Trains a `keras.Model`; see `d2l_lite.training.Trainer`."""
+    """Trains a `keras.Model`; see `d2l_lite.training.Trainer`.
+
+    On several devices its variables are mirrored from `prepare` to the end of `fit`.
+    Without `sync_batch_norm` the running statistics are the mean of the devices'.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        devices.check(self)
+
+    @property
+    def primary(self) -> bool:
+        return devices.primary()
 
     def prepare(self, model: keras.Model) -> training.Step:
+        strategy = devices.strategy(self.devices)
+        devices.place(model, strategy)
+        together = strategy is not None and self.sync_batch_norm
         parameters = [variable.value for variable in model.trainable_variables]
-        velocities = [
-            tf.Variable(tf.zeros_like(p), trainable=False) for p in parameters
-        ]
+        scope = strategy or tf.distribute.get_strategy()
+        with scope.scope():
+            velocities = [
+                tf.Variable(tf.zeros_like(p), trainable=False) for p in parameters
+            ]
+
+        def gradients(X, y):
+            with tf.GradientTape() as tape:
+                logits = tf.cast(model(X, training=True), parameters[0].dtype)
+                loss = _loss(logits, y)
+            correct = tf.math.count_nonzero(tf.argmax(logits, axis=1) == y)
+            return loss, correct, tape.gradient(loss, parameters)
 
         # By hand, for keras.optimizers.SGD keeps the learning rate inside the velocity
         # and decays weights apart from the gradient: other updates than PyTorch's.
-        @tf.function
+        def update(p, v, gradient, learning_rate):
+            gradient += self.weight_decay * p
+            v.assign(self.momentum * v + gradient)
+            move = gradient + self.momentum * v if self.nesterov else v
+            p.assign_sub(learning_rate * move)
+
+        of_batch = gradients
+        if strategy is not None:
+            if self.compile:
+                gradients = tf.function(gradients, jit_compile=True)
+            of_batch = devices.shared(strategy, model, together, gradients)
+
+        @tf.function(jit_compile=(self.compile and strategy is None) or None)
         def train(X, y, learning_rate):
-            with tf.GradientTape() as tape:
-                logits = model(X, training=True)
-                loss = _loss(logits, y)
-            gradients = tape.gradient(loss, parameters)
-            for p, v, gradient in zip(parameters, velocities, gradients):
-                gradient += self.weight_decay * p
-                v.assign(self.momentum * v + gradient)
-                move = gradient + self.momentum * v if self.nesterov else v
-                p.assign_sub(learning_rate * move)
-            return loss, tf.math.count_nonzero(tf.argmax(logits, axis=1) == y)
+            with devices.computing(model, self.precision, together):
+                loss, correct, found = of_batch(X, y)
+            for p, v, gradient in zip(parameters, velocities, found):
+                scope.extended.update(p, update, args=(v, gradient, learning_rate))
+            return loss, correct
 
         check = _backend.batch_check(model, "Trainer.fit")
 
         def step(images, labels, learning_rate):
             rate = tf.constant(learning_rate, parameters[0].dtype)
-            return train(*map(to_tensor, check(images, labels)), rate)
+            batch = map(to_tensor, check(images, labels))
+            if strategy is not None:
+                batch = devices.parts(strategy, *batch)
+            return train(*batch, rate)
 
-        return step
+        # Variables themselves cannot be keys, their names in the graph can.
+        own = {id(p): v for p, v in zip(parameters, velocities)}
+        kept = {
+            name: own[id(variable.value)]
+            for name, variable in _backend.trainable(model).items()
+        }
+
+        def read():
+            return {name: _canonical(v) for name, v in kept.items()}
+
+        def write(arrays):
+            for name, v in kept.items():
+                _write(v, arrays[name])
+
+        return training.Step(step, read, write, _reseed(model))
 
     def forward(self, model: keras.Model) -> Predict:
         return _backend.evaluator(model)
+
+    def fit(
+        self, model: keras.Model, data: Any, keeper: Keeper | None = None
+    ) -> History:
+        try:
+            return super().fit(model, data, keeper)
+        finally:
+            devices.place(model, None)
+
+
+def _reseed(model: keras.Model) -> Callable[[int], None] | None:
+    """Sets the generators of all dropout layers, which Keras keeps as variables."""
+    generators = [
+        layer.seed_generator
+        for layer in model._flatten_layers()
+        if isinstance(layer, layers.Dropout) and layer.rate
+    ]
+
+    def reseed(seed: int) -> None:
+        for number, generator in enumerate(generators):
+            generator.state.assign([seed, number])
+
+    return reseed if generators else None
 
 
 def _gradients(
@@ -101,7 +178,8 @@ def _gradients(
     trainable = _backend.trainable(model)
     with tf.GradientTape() as tape:
         loss = _loss(model(to_tensor(images), training=True), labels)
-    gradients = tape.gradient(loss, [array.value for array in trainable.values()])
+    values = [devices.first(array.value) for array in trainable.values()]
+    gradients = tape.gradient(loss, values)
     return float(loss), dict(zip(trainable, map(_canonical, gradients)))
 
 

@@ -2,50 +2,23 @@
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from d2l_lite.backend import Predict, in_batches
-from d2l_lite.checks import check_choice, check_integer, check_real
+from d2l_lite.checks import check_choice, check_integer, check_real, check_switch
 from d2l_lite.history import History
 from d2l_lite.progress import MODES, reporter
+from d2l_lite.schedules import SCHEDULES
+from d2l_lite.state import Keeper, State, Step, TrainingDiverged
 
-Step = Callable[[np.ndarray, np.ndarray, float], tuple[Any, Any]]
-
-
-def constant(step: int, total_steps: int) -> float:
-    """Keep the learning rate: factor 1 at every step."""
-    return 1.0
-
-
-def one_cycle(step: int, total_steps: int) -> float:
-    """Rise linearly over the first 30 % of the steps, then fall linearly to almost 0.
-
-    The triangle of Smith and Topin, "Super-Convergence" (2017, arXiv:1708.07120), with
-    an early peak; the first and the last step still move, so that none is wasted.
-    """
-    peak = int(0.3 * total_steps)
-    return min((step + 1) / (peak + 1), (total_steps - step) / (total_steps - peak))
-
-
-SCHEDULES = {"constant": constant, "one-cycle": one_cycle}
-
-
-class TrainingDiverged(RuntimeError):
-    """The training loss is no longer a number; `history` holds the epochs before."""
-
-    def __init__(
-        self, epoch: int, loss: float, learning_rate: float, history: History
-    ) -> None:
-        super().__init__(
-            f"training diverged in epoch {epoch}: the mean loss is {loss} at "
-            f"learning_rate={learning_rate:g}; take a new model and a smaller rate"
-        )
-        self.epoch, self.learning_rate, self.history = epoch, learning_rate, history
+# So many steps are queued before their losses are looked at: a device never idles.
+LOOK = 50
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def loss_and_accuracy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
@@ -81,9 +54,15 @@ class Trainer:
         batch_size: images per step. A last, smaller batch is left out in training
             (its batch statistics are poor), unless the set holds no other.
         learning_rate: the schedule's highest rate.
-        schedule: "one-cycle" or "constant"; the rate changes with every step.
+        schedule: "one-cycle", "step" or "constant"; see `d2l_lite.schedules`.
         augment: mirror and shift the training images at random.
-        seed: of the one generator for order and augmentation.
+        seed: of the one generator for order and augmentation, and of dropout.
+        devices: of this machine, which share each batch in equal parts.
+        sync_batch_norm: take batch statistics over all devices, which gives what one
+            device gives; else each takes those of its part.
+        precision: "bfloat16" or "float16" computes in mixed precision, where the
+            framework and the device have it; weights stay what they are.
+        compile: have the framework compile the step, where it does not do so anyway.
         progress: a mode of `d2l_lite.progress`; None asks `D2L_LITE_PROGRESS`.
 
     Raises:
@@ -99,6 +78,10 @@ class Trainer:
     weight_decay: float = 1e-4
     augment: bool = False
     seed: int = 0
+    devices: int = 1
+    sync_batch_norm: bool = True
+    precision: str = "float32"
+    compile: bool = False
     progress: str | None = None
 
     def __post_init__(self) -> None:
@@ -110,17 +93,31 @@ class Trainer:
             "momentum": (check_real, 0, 1),
             "weight_decay": (check_real, 0, math.inf),
             "seed": (check_integer, 0, None),
+            "devices": (check_integer, 1, None),
+            "sync_batch_norm": (check_switch,),
+            "precision": (check_choice, PRECISIONS),
+            "compile": (check_switch,),
             "progress": (check_choice, (None, *MODES)),
         }
         for name, (check, *limits) in checks.items():
             value = getattr(self, name)
             check(value, *limits, f"Trainer({name}={value!r})")
+        if self.batch_size % self.devices:
+            raise ValueError(
+                f"Trainer(batch_size={self.batch_size}, devices={self.devices}): the "
+                "devices must get equal parts of each batch"
+            )
+
+    @property
+    def primary(self) -> bool:
+        """Whether this process, of several that train together, keeps and shows."""
+        return True
 
     def prepare(self, model: Any) -> Step:
-        """Return `step(images, labels, rate) -> (loss, correct)`, given by a framework.
+        """Return the `Step` that trains a model, given by a framework.
 
-        A step trains on N×C×H×W images and N integer labels; the batch's mean loss and
-        its number of right predictions may be lazy: `float` is called once an epoch.
+        It trains on N×C×H×W images and N integer labels; the batch's mean loss and
+        its number of right predictions may be lazy: `float` is called much later.
         """
         raise NotImplementedError
 
@@ -131,56 +128,103 @@ class Trainer:
         """
         raise NotImplementedError
 
-    def fit(self, model: Any, data: Any) -> History:
+    def fit(self, model: Any, data: Any, keeper: Keeper | None = None) -> History:
         """Train on `data.train`, evaluate on `data.validation` after every epoch.
 
+        With a `keeper`, from where that left the training; the end is the same.
+
         Raises:
-            TrainingDiverged: an epoch's mean loss is infinite or not a number.
+            TrainingDiverged: a loss is infinite or not a number.
         """
         for name in ("train", "validation"):
             if len(getattr(data, name)) == 0:
                 raise ValueError(f"fit: data.{name} holds no images")
-        history, rng = History(), np.random.default_rng(self.seed)
         step = self.prepare(model)
-        images = self._steps(data.train) * min(self.batch_size, len(data.train))
-        progress = reporter(self.progress, self.max_epochs, images)
+        state = State(np.random.default_rng(self.seed).bit_generator.state)
+        if keeper:
+            state = keeper.start(model, step, state)
+        images, steps = self.epoch_images(data.train), self._steps(data.train)
+        done = (len(state.history) + len(state.results) / steps) * images
+        mode = self.progress if self.primary else "none"
+        progress = reporter(mode, self.max_epochs, images, round(done))
         try:
-            for epoch in range(1, self.max_epochs + 1):
-                start = time.perf_counter()
-                row = self._train_epoch(step, data.train, epoch, rng, progress)
-                seconds = time.perf_counter() - start
-                if not math.isfinite(loss := row["train_loss"]):
-                    raise TrainingDiverged(epoch, loss, self.learning_rate, history)
+            while len(state.history) < self.max_epochs:
+                epoch = len(state.history) + 1
+                row, generator = self._train_epoch(
+                    model, step, data.train, state, progress, keeper
+                )
                 loss, accuracy = self.evaluate(model, data.validation)
-                row |= {"validation_loss": loss, "validation_accuracy": accuracy}
-                history.append(epoch=epoch, seconds=seconds, **row)
-                progress.epoch(history)
-            progress.finish(history)
+                if not math.isfinite(loss):
+                    where = f"step {epoch * steps}, the end of epoch {epoch}"
+                    raise TrainingDiverged(where, self._no_number(loss), state.history)
+                row |= {"validation_loss": loss, "validation_error": 1 - accuracy}
+                state.history.append(epoch=epoch, **row)
+                state = State(generator, state.history)
+                if keeper:
+                    keeper.keep(model, step, state)
+                progress.epoch(state.history)
+            progress.finish(state.history)
         finally:
             progress.close()
-        return history
+        return state.history
+
+    def epoch_images(self, train: Any) -> int:
+        """The number of images of a set that an epoch trains on."""
+        return self._steps(train) * min(self.batch_size, len(train))
 
     def _steps(self, train: Any) -> int:
         return max(1, len(train) // self.batch_size)
 
-    def _train_epoch(self, step, train, epoch, rng, progress) -> dict[str, float]:
+    def _no_number(self, loss: float) -> str:
+        return f"the loss is {loss} with learning_rate={self.learning_rate:g}"
+
+    def _train_epoch(self, model, step, train, state, progress, keeper):
+        """Train to the end of an epoch: its row, and the generator after it."""
         steps, factor = self._steps(train), SCHEDULES[self.schedule]
-        full = len(train) >= self.batch_size
+        epoch, full = len(state.history) + 1, len(train) >= self.batch_size
+        rng = np.random.default_rng()
+        rng.bit_generator.state = state.generator
         batches = train.batches(
             self.batch_size, shuffle=True, augment=self.augment, rng=rng, drop_last=full
         )
-        results = []
-        for number, (images, labels) in enumerate(batches, (epoch - 1) * steps):
+        before, start, pending = state.seconds, time.perf_counter(), []
+        # What was trained on before is drawn again, for the generator's sake.
+        todo = islice(batches, len(state.results), None)
+        for done, (images, labels) in enumerate(todo, len(state.results) + 1):
+            number = (epoch - 1) * steps + done - 1
             rate = self.learning_rate * factor(number, steps * self.max_epochs)
-            results.append((*step(images, labels, rate), len(labels)))
-            progress.step(epoch, len(labels))
-        # Only here does the loop wait for the device.
-        losses, correct, sizes = np.array([[*map(float, row)] for row in results]).T
+            if step.reseed:
+                sequence = np.random.SeedSequence([self.seed, number])
+                step.reseed(int(sequence.generate_state(1)[0]))
+            pending.append((*step(images, labels, rate), len(labels)))
+            keeping = keeper is not None and keeper.due(done) and done < steps
+            if keeping or len(pending) == LOOK or done == steps:
+                # Only here does the loop wait for the device.
+                self._settle(pending, state, epoch, (epoch - 1) * steps)
+                state.seconds = before + time.perf_counter() - start
+            progress.step(epoch, len(labels), state.results)
+            if keeping:
+                stopped = time.perf_counter()
+                keeper.keep(model, step, state)
+                start += time.perf_counter() - stopped
+        self._settle(pending, state, epoch, (epoch - 1) * steps)
+        losses, correct, sizes = np.array(state.results).T
         return {
             "train_loss": float(np.average(losses, weights=sizes)),
-            "train_accuracy": float(correct.sum() / sizes.sum()),
-            "learning_rate": rate,
-        }
+            "train_error": 1 - float(correct.sum() / sizes.sum()),
+            "learning_rate": self.learning_rate
+            * factor(epoch * steps - 1, steps * self.max_epochs),
+            "seconds": state.seconds,
+        }, rng.bit_generator.state
+
+    def _settle(self, pending, state, epoch, before):
+        """Turn what steps have returned into numbers, and see that they are finite."""
+        for loss, correct, size in pending:
+            state.results.append((float(loss), float(correct), size))
+            if not math.isfinite(loss := state.results[-1][0]):
+                where = f"step {before + len(state.results)}, in epoch {epoch}"
+                raise TrainingDiverged(where, self._no_number(loss), state.history)
+        pending.clear()
 
     def logits(self, model: Any, image_set: Any) -> np.ndarray:
         """Return the float64 N×K logits of a set's images, in their order."""

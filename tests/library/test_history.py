@@ -8,7 +8,7 @@ from d2l_lite.history import History
 from d2l_lite.plots import Figure
 
 COLUMNS = (
-    "epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,"
+    "epoch,train_loss,train_error,validation_loss,validation_error,"
     "learning_rate,seconds"
 )
 
@@ -17,9 +17,9 @@ def row(epoch, **changes):
     values = {
         "epoch": epoch,
         "train_loss": 2.0 / epoch,
-        "train_accuracy": 0.1 + 0.2,  # 0.30000000000000004 must survive the CSV
+        "train_error": 0.1 + 0.2,  # 0.30000000000000004 must survive the CSV
         "validation_loss": 2.2 / epoch,
-        "validation_accuracy": 0.25,
+        "validation_error": 0.25,
         "learning_rate": 1e-7,
         "seconds": 1.5,
     }
@@ -39,6 +39,11 @@ def test_columns_grow_together(history):
     assert history.epoch == [1, 2, 3]
     assert history.train_loss == [2.0, 1.0, 2 / 3]
     assert ",".join(History.columns()) == COLUMNS
+
+
+def test_accuracies_are_what_errors_leave(history):
+    assert history.train_accuracy == 3 * [pytest.approx(0.7)]
+    assert history.validation_accuracy == 3 * [0.75]
 
 
 def test_repr_is_one_line_with_the_last_losses(history):

@@ -1,116 +1,27 @@
 """The neutral training loop, driven by softmax regression in NumPy."""
 
+import json
 import math
 import os
 import pty
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import numpy as np
 import pytest
 from nbclient import NotebookClient
+from toy import SoftmaxTrainer, ToySet, toy_data, toy_model
 
-from d2l_lite.training import (
-    Trainer,
-    TrainingDiverged,
-    constant,
-    loss_and_accuracy,
-    one_cycle,
-)
+from d2l_lite.history import History
+from d2l_lite.schedules import constant, one_cycle, step_down
+from d2l_lite.state import Step
+from d2l_lite.training import Trainer, TrainingDiverged, loss_and_accuracy
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-
-
-@dataclass
-class ToySet:
-    """Vectors as 1×1 images with the interface that the loop uses."""
-
-    inputs: np.ndarray  # N×C
-    labels: np.ndarray
-
-    def __len__(self):
-        return len(self.labels)
-
-    def batches(
-        self, batch_size, shuffle=False, augment=False, rng=None, drop_last=False
-    ):
-        order = rng.permutation(len(self)) if shuffle else np.arange(len(self))
-        end = len(self) - len(self) % batch_size if drop_last else len(self)
-        for start in range(0, end, batch_size):
-            chosen = order[start : min(start + batch_size, end)]
-            noise = rng.normal(0, 0.01) if augment else 0
-            images = self.inputs[chosen, :, None, None] + noise
-            yield images.astype(np.float32), self.labels[chosen]
-
-
-def toy_data(train=70, validation=30):
-    """Two clouds of points, the second shifted by 3."""
-    rng = np.random.default_rng(1)
-
-    def some(count):
-        labels = np.arange(count) % 2
-        return ToySet(rng.normal(size=(count, 3)) + 3 * labels[:, None], labels)
-
-    return SimpleNamespace(train=some(train), validation=some(validation))
-
-
-@dataclass
-class Lazy:
-    """A device scalar that counts when it is waited for."""
-
-    value: float
-    log: list
-
-    def __float__(self):
-        self.log.append("float")
-        return float(self.value)
-
-
-@dataclass
-class SoftmaxTrainer(Trainer):
-    """Softmax regression; the model is a dict with one 3×2 array."""
-
-    log: list = field(default_factory=list)
-
-    def prepare(self, model):
-        velocity = np.zeros_like(model["weight"])
-
-        def step(images, labels, learning_rate):
-            self.log.append(("step", images[:, 0, 0, 0].tolist(), learning_rate))
-            inputs = images[:, :, 0, 0]
-            logits = inputs @ model["weight"]
-            loss, accuracy = loss_and_accuracy(logits, labels)
-            share = np.exp(logits - logits.max(axis=1, keepdims=True))
-            share /= share.sum(axis=1, keepdims=True)
-            gradient = inputs.T @ (share - np.eye(2)[labels]) / len(labels)
-            gradient += self.weight_decay * model["weight"]
-            velocity[:] = self.momentum * velocity + gradient
-            direction = (
-                gradient + self.momentum * velocity if self.nesterov else velocity
-            )
-            model["weight"] -= learning_rate * direction
-            return Lazy(loss, self.log), Lazy(accuracy * len(labels), self.log)
-
-        return step
-
-    def forward(self, model):
-        def predict(images):
-            self.log.append(("predict", images.shape))
-            return images[:, :, 0, 0] @ model["weight"]
-
-        return predict
-
-    def steps(self):
-        return [entry for entry in self.log if entry[0] == "step"]
-
-
-def toy_model():
-    return {"weight": np.zeros((3, 2))}
 
 
 def train(data=None, **options):
@@ -145,6 +56,16 @@ def test_one_cycle_by_hand():
     # 10 steps: peak at step 3; 1/4, 2/4, 3/4 before it, then 6/7 … 1/7.
     expected = [1 / 4, 2 / 4, 3 / 4, 1] + [k / 7 for k in (6, 5, 4, 3, 2, 1)]
     assert [one_cycle(step, 10) for step in range(10)] == expected
+
+
+def test_the_papers_schedule_by_hand():
+    # Divided by 10 at 50 % and at 75 %: steps 0 to 4, 5 to 7, 8 and 9 of ten.
+    expected = 5 * [1] + 3 * [0.1] + 2 * [0.01]
+    assert [step_down(step, 10) for step in range(10)] == pytest.approx(expected)
+    # 300 epochs of 3 steps: epoch 151 is the first with a tenth, 226 with a hundredth.
+    factors = [step_down(step, 900) for step in range(900)]
+    assert factors.index(0.1) == 150 * 3
+    assert [f < 0.05 for f in factors].index(True) == 225 * 3
 
 
 @pytest.mark.parametrize("total", [1, 2, 3, 7, 1000])
@@ -199,7 +120,7 @@ def test_epoch_means_are_weighted_by_batch_size():
     class Fixed(SoftmaxTrainer):
         def prepare(self, model):
             results = iter([(1.0, 3), (2.0, 0)])
-            return lambda images, labels, rate: next(results)
+            return Step(lambda *batch: next(results), dict, dict)
 
     data = toy_data(train=4)
     data.train = Uneven(data.train.inputs, data.train.labels)
@@ -241,15 +162,36 @@ def test_divergence_stops_with_the_history_so_far():
 
             def exploding(*batch):
                 loss, correct = step(*batch)
-                return (math.nan if len(self.steps()) > 4 else loss), correct
+                return (math.nan if len(self.steps()) > 5 else loss), correct
 
-            return exploding
+            return replace(step, train=exploding)
 
     trainer = Exploding(max_epochs=9, batch_size=32, learning_rate=0.5)
-    with pytest.raises(TrainingDiverged, match="epoch 3: .* nan .*rate=0.5") as error:
+    # Two steps an epoch: the sixth is the second of the third.
+    message = r"diverged at step 6, in epoch 3: the loss is nan with learning_rate=0.5"
+    with pytest.raises(TrainingDiverged, match=message) as error:
         trainer.fit(toy_model(), toy_data())
     assert len(error.value.history) == 2
-    assert (error.value.epoch, error.value.learning_rate) == (3, 0.5)
+
+
+def test_weights_that_are_no_numbers_any_more_are_not_kept():
+    class Last(SoftmaxTrainer):
+        """Its last step leaves a finite loss, and weights without one."""
+
+        def prepare(self, model):
+            step = super().prepare(model)
+
+            def spoiling(*batch):
+                result = step(*batch)
+                if len(self.steps()) == 2:
+                    model["weight"][:] = math.nan
+                return result
+
+            return replace(step, train=spoiling)
+
+    message = "diverged at step 2, the end of epoch 1: the loss is nan"
+    with pytest.raises(TrainingDiverged, match=message):
+        Last(max_epochs=1, batch_size=32).fit(toy_model(), toy_data())
 
 
 @pytest.mark.parametrize("part", ["train", "validation"])
@@ -273,7 +215,15 @@ def test_empty_sets_are_refused(part):
         ({"learning_rate": None}, r"learning_rate=None\): must be a number"),
         ({"learning_rate": True}, r"learning_rate=True\): must be a number"),
         ({"schedule": ["constant"]}, r"schedule=\['constant'\]\): choose from"),
-        ({"schedule": "step"}, r"schedule='step'\): choose from constant, one-cycle"),
+        ({"schedule": "steps"}, r"schedule='steps'\): choose from constant, one-"),
+        ({"devices": 0}, r"devices=0\): must be an integer, at least 1"),
+        (
+            {"devices": 3},
+            r"batch_size=64, devices=3\): the devices must get",
+        ),
+        ({"sync_batch_norm": 1}, r"sync_batch_norm=1\): choose from False, True"),
+        ({"precision": "half"}, r"precision='half'\): choose from float32, bfloat16"),
+        ({"compile": "yes"}, r"compile='yes'\): choose from False, True"),
         ({"momentum": 1}, r"momentum=1\): .* at least 0 and below 1"),
         ({"momentum": -0.1}, r"momentum=-0.1\): .* at least 0 and below 1"),
         ({"momentum": "x"}, r"momentum='x'\): must be a number, at least 0"),
@@ -343,6 +293,13 @@ def test_bar_on_stderr_lines_on_stdout(capsys, monkeypatch):
     assert "epoch 1/2:" in err
     assert "images/s" in err
     assert "/128 [" in err  # two epochs of two batches of 32
+
+
+def test_json_lines_for_programs(capsys):
+    _, _, history = train(progress="json")
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [list(row) for row in rows] == 2 * [list(History.columns())]
+    assert [tuple(row.values()) for row in rows] == list(history.rows())
 
 
 def test_argument_comes_before_the_environment(capsys, monkeypatch):

@@ -1,0 +1,1 @@
+"""Training on several devices: each framework's own engine, a module each."""

@@ -1,0 +1,74 @@
+"""What a training ran on: versions and hardware, as a record for its readers."""
+
+import os
+import platform
+import sys
+import time
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from d2l_lite import __version__
+from d2l_lite.files import read_json, write_json
+
+# A framework's packages whose versions matter.
+VERSIONED = {
+    "pytorch": ("torch",),
+    "tensorflow": ("tensorflow", "keras"),
+    "jax": ("jax", "jaxlib", "flax"),
+    "mxnet": ("mxnet",),
+}
+
+
+def describe(framework: str, device: object, command: str) -> dict[str, Any]:
+    """This process: when it began, its command, versions and hardware."""
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": command,
+        "versions": {
+            "python": platform.python_version(),
+            "d2l_lite": __version__,
+            "numpy": np.__version__,
+            **{package: _version(package) for package in VERSIONED[framework]},
+        },
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": cores(),
+        "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
+        "device": str(device),
+    }
+
+
+def note(path: Path, described: dict[str, Any]) -> None:
+    """Add a process to the list of those that a run has had."""
+    write_json(path, [*read_json(path, []), described])
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held, in MiB; not that of a GPU."""
+    # Not on Windows, where the commands that need it not are to work all the same.
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit >> 20
+
+
+def _version(package: str) -> str:
+    # The package index has TensorFlow under more names than one.
+    return version(packages_distributions()[package][0])
+
+
+def cores() -> int:
+    """The processor's cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = (line.partition(":")[2] for line in lines if line.startswith("model name"))
+    return next(names, platform.processor()).strip()

@@ -1,0 +1,232 @@
+"""Runs that outlive their process: killed at every moment, they end the same."""
+
+import multiprocessing
+import os
+import resource
+import signal
+import time
+from dataclasses import asdict, replace
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toy
+from runs import finished, stamp
+
+from d2l_lite import weights
+from d2l_lite.history import History
+from d2l_lite.run import Run, RunError, best_epoch, locked
+from d2l_lite.state import TrainingDiverged
+
+EPOCHS = 20
+FORK = multiprocessing.get_context("fork")
+
+
+def fit(folder, epochs=2, model=None, module=toy):
+    """Train the toy in a folder, from where the folder stands."""
+    with locked(folder):
+        run = Run(folder, module, every=3)
+        return toy.train(model or toy.toy_model(), epochs, run)
+
+
+def started(folder, epochs, before=lambda: None):
+    """A process of its own that calls `before`, then `fit`."""
+
+    def run():
+        before()
+        try:
+            fit(folder, epochs)
+        except (OSError, RunError) as error:
+            # In one line: the test that limits files limits its captured errors too.
+            raise SystemExit(str(error)) from None
+
+    running = FORK.Process(target=run)
+    running.start()
+    return running
+
+
+def status(running):
+    running.join()
+    return running.exitcode
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """What a run of so many epochs leaves behind."""
+
+    @cache
+    def run(epochs):
+        folder = tmp_path_factory.mktemp("whole")
+        fit(folder, epochs)
+        return finished(folder)
+
+    return run
+
+
+def test_killed_at_random_moments(uninterrupted, tmp_path):
+    folder, rng, kills = tmp_path / "run", np.random.default_rng(0), 0
+    for _ in range(500):
+        before = stamp(folder)
+        running = started(folder, EPOCHS)
+        # From its first checkpoint on it writes most of the time.
+        while running.is_alive() and stamp(folder) == before:
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.1))
+        running.kill()
+        if (ended := status(running)) == 0:
+            break
+        assert ended == -signal.SIGKILL
+        kills += 1
+    assert kills >= 3
+    assert finished(folder) == uninterrupted(EPOCHS)
+    assert not list(folder.glob(".*.part"))
+
+
+def die_at(stop):
+    """Have this process die as by kill -9 at a change of a file's name.
+
+    Of change number n the moment 2n − 1 is before it, 2n right after it.
+    """
+    rename, moments = Path.replace, count(1)
+
+    def moment():
+        if next(moments) == stop:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def replace(path, target):
+        moment()
+        renamed = rename(path, target)
+        moment()
+        return renamed
+
+    Path.replace = replace
+
+
+# Nine steps an epoch, a checkpoint after every third. A checkpoint gives three files
+# their names, at an epoch's end and with a new best network four: 10 changes an epoch.
+@pytest.mark.parametrize("stop", range(1, 41))
+def test_killed_between_any_two_files(stop, uninterrupted, tmp_path):
+    assert status(started(tmp_path, 2, lambda: die_at(stop))) == -signal.SIGKILL
+    fit(tmp_path)
+    assert finished(tmp_path) == uninterrupted(2)
+
+
+def test_an_uninterrupted_run_is_what_fit_gives_without_a_folder(tmp_path):
+    def trained(keeper=None):
+        model = toy.toy_model()
+        history = toy.train(model, 4, keeper)
+        return model["weight"].tolist(), [row[:-1] for row in history.rows()]
+
+    assert trained(Run(tmp_path, toy, every=2)) == trained()
+
+
+def test_a_full_disk_loses_nothing(uninterrupted, tmp_path, capfd):
+    # Killed in the second epoch, when the state has become larger.
+    assert status(started(tmp_path, 2, lambda: die_at(27))) == -signal.SIGKILL
+    before = (tmp_path / "state.safetensors").read_bytes()
+
+    def fill():
+        limit = len(before) - 1
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    assert status(started(tmp_path, 2, fill)) == 1
+    error = capfd.readouterr().err
+    assert "File too large" in error and "state.safetensors" in error
+    assert (tmp_path / "state.safetensors").read_bytes() == before
+    assert not list(tmp_path.glob(".*.part"))
+    fit(tmp_path)
+    assert finished(tmp_path) == uninterrupted(2)
+
+
+def test_the_state_alone_restores_the_files_for_readers(uninterrupted, tmp_path):
+    fit(tmp_path)
+    for name in ("last.safetensors", "history.csv"):
+        (tmp_path / name).unlink()
+    fit(tmp_path)
+    assert finished(tmp_path) == uninterrupted(2)
+
+
+def test_one_process_at_a_time(tmp_path, capfd):
+    with locked(tmp_path):
+        assert status(started(tmp_path, 1)) == 1
+    error = capfd.readouterr().err
+    assert f"{tmp_path}: another process is training there" in error
+
+
+def test_weights_that_are_no_numbers_are_not_kept(tmp_path):
+    class Spoiled(toy.SoftmaxTrainer):
+        """Its sixth step has a finite loss, and leaves weights without one."""
+
+        def prepare(self, model):
+            step = super().prepare(model)
+
+            def train(*batch):
+                result = step(*batch)
+                if len(self.steps()) == 6:
+                    model["weight"][0, 0] = np.nan
+                return result
+
+            return replace(step, train=train)
+
+    trainer = Spoiled(max_epochs=2, batch_size=8, progress="none")
+    message = "diverged at step 6 of epoch 1: not all weights are finite"
+    with pytest.raises(TrainingDiverged, match=message):
+        trainer.fit(toy.toy_model(), toy.toy_data(), Run(tmp_path, toy, every=3))
+    arrays = weights.load(tmp_path / "state.safetensors")
+    assert len(arrays["results"]) == 3
+    assert np.isfinite(arrays["weights/weight"]).all()
+
+
+# --- what cannot be continued -------------------------------------------------------
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A folder with the state of two epochs of the toy."""
+    fit(tmp_path)
+    return tmp_path
+
+
+def test_a_state_of_another_network(kept):
+    model = {"weight": np.zeros((3, 2)), "bias": np.zeros(2)}
+    with pytest.raises(RunError, match=r"another network: .*\n  bias: missing"):
+        fit(kept, model=model)
+
+
+def test_a_state_of_another_framework(kept):
+    class Other:
+        __name__ = "d2l_lite.other"
+
+    with pytest.raises(RunError, match="its framework is toy, not other"):
+        fit(kept, module=Other())
+
+
+def test_a_state_of_another_format(kept):
+    path = kept / "state.safetensors"
+    arrays, metadata = weights.read(path)
+    weights.save(path, arrays, metadata | {"format": 2})
+    with pytest.raises(RunError, match="its format is 2, not 1"):
+        fit(kept)
+
+
+def test_a_damaged_state(kept):
+    path = kept / "state.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(RuntimeError, match="replace it by a good copy"):
+        fit(kept)
+
+
+# --- the best epoch -----------------------------------------------------------------
+
+
+def test_the_best_epoch_has_the_smallest_error_then_the_smallest_loss():
+    history = History()
+    for epoch, (error, loss) in enumerate([(0.3, 1), (0.2, 0.9), (0.2, 0.8)], start=1):
+        values = dict.fromkeys(History.columns(), 0.0)
+        values |= {"validation_error": error, "validation_loss": loss}
+        history.append(**values | {"epoch": epoch})
+    assert best_epoch(history) == 3
+    first = {name: values[:1] for name, values in asdict(history).items()}
+    assert best_epoch(History(**first)) == 1
