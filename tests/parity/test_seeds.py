@@ -1,6 +1,7 @@
 """A seed means the same network and the same run, whatever the framework."""
 
 import hashlib
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -59,7 +60,7 @@ def run(module, data):
                 given.append((*fingerprint(images, labels), rate))
                 return step(images, labels, rate)
 
-            return spied
+            return replace(step, train=spied)
 
     net = module.build("densenet", seed=0, **BY_NAME["small"].changes)
     history = Spy(**RECIPE, seed=5, progress="none").fit(net, data)

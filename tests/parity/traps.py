@@ -261,13 +261,13 @@ def batch_norm(num_channels, rngs=nnx.Rngs(0)):
         {
             "tensorflow": Edit(
                 """\
-                v.assign(self.momentum * v + gradient)
-                move = gradient + self.momentum * v if self.nesterov else v
-                p.assign_sub(learning_rate * move)
+            v.assign(self.momentum * v + gradient)
+            move = gradient + self.momentum * v if self.nesterov else v
+            p.assign_sub(learning_rate * move)
 """,
                 """\
-                v.assign(self.momentum * v + learning_rate * gradient)
-                p.assign_sub(learning_rate * gradient + self.momentum * v)
+            v.assign(self.momentum * v + learning_rate * gradient)
+            p.assign_sub(learning_rate * gradient + self.momentum * v)
 """,
             ),
             "mxnet": Edit(
