@@ -3,6 +3,9 @@
 import pytest
 from frameworks import FRAMEWORKS, d2l
 
+# Tests that several modules import: a failure is to show its values there, too.
+pytest.register_assert_rewrite("device_facts")
+
 
 @pytest.fixture(params=FRAMEWORKS, scope="session")
 def framework(request):

@@ -6,10 +6,13 @@
 
 import os
 import sys
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
+import two_devices
 from networks import NARROW, perturbed
+from two_devices import APART, HALVES, PLAIN_SGD, RATE, batch, images
 
 from d2l_lite.devices import jax as devices
 
@@ -21,17 +24,11 @@ from flax import nnx  # noqa: E402
 
 from d2l_lite import jax as d2l  # noqa: E402
 
-RATE = 0.5
-# The change of the weights is then −rate times the gradient.
-PLAIN_SGD = {"max_epochs": 1, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
 # Of one layer, for each kind of step is compiled anew.
 SHORT = {"block_config": (1,), "num_classes": 3}
-HALVES = slice(0, 4), slice(4, 8)
-rng = np.random.default_rng(4)
-X, y = rng.standard_normal((8, 3, 8, 8)), rng.integers(0, 3, 8)
-# The halves have other means and variances.
-X[4:] = 0.5 * X[4:] + 1
+X, y = batch(8, 3)
 facts = {}
+note = partial(two_devices.note, facts)
 
 
 def build(precision="float64", **changes):
@@ -45,19 +42,13 @@ def build(precision="float64", **changes):
     return net
 
 
-def note(case, arrays, loss=0.0, correct=0):
-    facts[f"{case}: loss"], facts[f"{case}: correct"] = float(loss), float(correct)
-    for name, array in arrays.items():
-        facts[f"{case}: {name}"] = array
-
-
 def one_step():
     facts["X"] = X
     note("before", d2l.get_weights(build()))
     cases = {
         "one": {},
         "two": {"devices": 2},
-        "apart": {"devices": 2, "sync_batch_norm": False},
+        "apart": APART,
     }
     for case, options in cases.items():
         net = build()
@@ -100,19 +91,13 @@ def dropout():
 
     half = X[:4], y[:4]
     twice = (np.concatenate([a, a]) for a in half)
-    facts["masks apart"] = loss(*twice, devices=2, sync_batch_norm=False)
+    facts["masks apart"] = loss(*twice, **APART)
     facts["masks by hand"] = [loss(*half, place) for place in (0, 1)]
 
 
 def three_epochs(case, **options):
     rng = np.random.default_rng(6)
-
-    def images(count):
-        about = ("a", "b", "c"), (0.5,) * 3, (0.25,) * 3
-        pixels = rng.integers(0, 256, (count, 3, 8, 8), np.uint8)
-        return d2l.ImageSet(pixels, rng.integers(0, 3, count), *about)
-
-    data = SimpleNamespace(train=images(20), validation=images(7))
+    data = SimpleNamespace(train=images(rng, 20, 8, 3), validation=images(rng, 7, 8, 3))
     net = build(dropout=0.5)
     trainer = d2l.Trainer(3, batch_size=8, augment=True, progress="none", **options)
     history = vars(trainer.fit(net, data))

@@ -6,10 +6,13 @@
 
 import os
 import sys
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
+import two_devices
 from networks import NARROW, perturbed
+from two_devices import APART, HALVES, PLAIN_SGD, RATE, batch, images
 
 from d2l_lite.devices import mxnet as devices
 
@@ -18,15 +21,9 @@ devices.provide(2)
 
 from d2l_lite import mxnet as d2l  # noqa: E402
 
-RATE = 0.5
-PLAIN_SGD = {"max_epochs": 1, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
-APART = {"devices": 2, "sync_batch_norm": False}
-rng = np.random.default_rng(4)
-X, y = rng.standard_normal((8, 3, 16, 16)), rng.integers(0, 10, 8)
-# The halves have other means and variances.
-X[4:] = 0.5 * X[4:] + 1
-HALVES = slice(0, 4), slice(4, 8)
+X, y = batch(16, 10)
 facts = {}
+note = partial(two_devices.note, facts)
 
 
 def build(weights="float32", **changes):
@@ -38,23 +35,17 @@ def build(weights="float32", **changes):
     return net
 
 
-def note(case, loss, correct, arrays):
-    facts[f"{case}: loss"], facts[f"{case}: correct"] = float(loss), float(correct)
-    for name, array in arrays.items():
-        facts[f"{case}: {name}"] = array
-
-
 def one_step(case, images=X, labels=y, weights="float32", changes=None, **options):
     """Loss, right predictions and all weights after one plain step."""
     net = build(weights, **changes or {})
     step = d2l.Trainer(**PLAIN_SGD, **options).prepare(net)
     loss, correct = step(images, labels, RATE)
-    note(case, loss, correct, d2l.get_weights(net))
+    note(case, d2l.get_weights(net), loss, correct)
     return net
 
 
 def all_together():
-    note("before", 0, 0, d2l.get_weights(build()))
+    note("before", d2l.get_weights(build()))
     one_step("one")
     net = one_step("two", devices=2)
     parameters = net.collect_params().values()
@@ -70,14 +61,14 @@ def case(name):
 
 
 def each_by_itself():
-    note("before, float64", 0, 0, d2l.get_weights(build("float64")))
+    note("before, float64", d2l.get_weights(build("float64")))
     one_step("apart", weights="float64", **APART)
     changes = {"memory_efficient": True}
     one_step("efficient", weights="float64", changes=changes, **APART)
     for number, half in enumerate(HALVES):
         net = build("float64")
         loss, gradients = d2l.loss_and_gradients(net, X[half], y[half])
-        note(f"half {number}", loss, 0, gradients)
+        note(f"half {number}", gradients, loss)
         one_step(f"half {number} alone", X[half], y[half], "float64")
 
 
@@ -96,7 +87,7 @@ def written_between_steps():
         for which, go in ((net, step), (other, again)):
             go(X, y, RATE)
             label = "straight on" if which is net else "written"
-            note(f"{label}, {count}", 0, 0, d2l.get_weights(which))
+            note(f"{label}, {count}", d2l.get_weights(which))
 
 
 def dropout():
@@ -114,16 +105,10 @@ def dropout():
 
 
 def three_epochs():
-    def images(count):
-        return d2l.ImageSet(
-            rng.integers(0, 256, (count, 3, 16, 16), np.uint8),
-            rng.integers(0, 10, count),
-            tuple("abcdefghij"),
-            (0.5,) * 3,
-            (0.25,) * 3,
-        )
-
-    data = SimpleNamespace(train=images(20), validation=images(7))
+    rng = np.random.default_rng(6)
+    data = SimpleNamespace(
+        train=images(rng, 20, 16, 10), validation=images(rng, 7, 16, 10)
+    )
     for count in (1, 2):
         trainer = d2l.Trainer(
             3,

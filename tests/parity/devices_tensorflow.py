@@ -5,10 +5,13 @@ file; `devices_tensorflow.py FILE host`, where TF_CONFIG names two hosts, a trai
 """
 
 import sys
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
+import two_devices
 from networks import NARROW, perturbed
+from two_devices import APART, HALVES, PLAIN_SGD, RATE, batch, images
 
 from d2l_lite.devices import tensorflow as devices
 
@@ -19,18 +22,11 @@ import keras  # noqa: E402, after `provide`
 
 from d2l_lite import tensorflow as d2l  # noqa: E402
 
-RATE = 0.5
-# The change of the weights is then −rate times the gradient.
-PLAIN_SGD = {"max_epochs": 1, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
 # Of one layer, for each kind of step is traced anew.
 SHORT = {"block_config": (1,), "num_classes": 3}
-HALVES = slice(0, 4), slice(4, 8)
-APART = {"devices": 2, "sync_batch_norm": False}
-rng = np.random.default_rng(4)
-X, y = rng.standard_normal((8, 3, 8, 8)), rng.integers(0, 3, 8)
-# The halves have other means and variances.
-X[4:] = 0.5 * X[4:] + 1
+X, y = batch(8, 3)
 facts = {}
+note = partial(two_devices.note, facts)
 
 
 def build(precision="float64", **changes):
@@ -40,12 +36,6 @@ def build(precision="float64", **changes):
     net = d2l.build("densenet-40-12", seed=3, **NARROW | SHORT | changes)
     d2l.set_weights(net, perturbed(d2l.get_weights(net)))
     return net
-
-
-def note(case, arrays, loss=0.0, correct=0):
-    facts[f"{case}: loss"], facts[f"{case}: correct"] = float(loss), float(correct)
-    for name, array in arrays.items():
-        facts[f"{case}: {name}"] = array
 
 
 def one_step():
@@ -100,13 +90,7 @@ def masks():
 
 def three_epochs(case, **options):
     rng = np.random.default_rng(6)
-
-    def images(count):
-        about = ("a", "b", "c"), (0.5,) * 3, (0.25,) * 3
-        pixels = rng.integers(0, 256, (count, 3, 8, 8), np.uint8)
-        return d2l.ImageSet(pixels, rng.integers(0, 3, count), *about)
-
-    data = SimpleNamespace(train=images(20), validation=images(7))
+    data = SimpleNamespace(train=images(rng, 20, 8, 3), validation=images(rng, 7, 8, 3))
     net = build()
     trainer = d2l.Trainer(3, batch_size=8, augment=True, progress="none", **options)
     history = vars(trainer.fit(net, data))

@@ -12,19 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from device_facts import NORM, SAME, case, facts_in
 from frameworks import FRAMEWORKS
+from two_devices import RATE
 
 from d2l_lite.weights import is_trainable
 
 pytestmark = pytest.mark.skipif("mxnet" not in FRAMEWORKS, reason="needs MXNet")
 
-RATE = 0.5
-# Rounding of sums in another order, in float64, through a few layers.
-FLOAT64 = {"rtol": 1e-11, "atol": 1e-13}
-# The same in float32, where MXNet's synchronised batch norm also takes the variance as
+# Rounding in float32, where MXNet's synchronised batch norm also takes the variance as
 # a difference of two numbers: some tens of roundings of 6e-8 of the largest entry.
 FLOAT32 = 5e-6
-NORM = "features.denseblock1.denselayer1.norm1"
 
 
 def start(role, *arguments, **settings):
@@ -35,11 +33,6 @@ def start(role, *arguments, **settings):
         settings["DMLC_ROLE"] = role
     command = [sys.executable, *(script if role in ("", "worker") else serve)]
     return subprocess.Popen(command, env=os.environ | settings)
-
-
-def facts_in(path):
-    with np.load(path) as file:
-        return {name: file[name] for name in file.files}
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +59,6 @@ def hosts(tmp_path_factory):
         for process in processes:
             process.kill()
     return [facts_in(path) for path in paths]
-
-
-def case(facts, name):
-    """The facts of one case, by what they are of."""
-    opens = f"{name}: "
-    return {k.removeprefix(opens): facts[k] for k in facts if k.startswith(opens)}
 
 
 def gradients(facts, name, before="before"):
@@ -125,9 +112,9 @@ def test_each_device_by_itself_is_the_mean_of_halves(facts):
     for name, array in found.items():
         if is_trainable(name):
             expected = (halves[0][name] + halves[1][name]) / 2
-            np.testing.assert_allclose(array, expected, err_msg=name, **FLOAT64)
+            np.testing.assert_allclose(array, expected, err_msg=name, **SAME)
     loss = (halves[0]["loss"] + halves[1]["loss"]) / 2
-    np.testing.assert_allclose(facts["apart: loss"], loss, **FLOAT64)
+    np.testing.assert_allclose(facts["apart: loss"], loss, **SAME)
 
 
 def test_each_device_by_itself_keeps_the_mean_statistics(facts):
@@ -135,7 +122,7 @@ def test_each_device_by_itself_keeps_the_mean_statistics(facts):
     for name, array in case(facts, "apart").items():
         if name.endswith(("running_mean", "running_var")):
             expected = (alone[0][name] + alone[1][name]) / 2
-            np.testing.assert_allclose(array, expected, err_msg=name, **FLOAT64)
+            np.testing.assert_allclose(array, expected, err_msg=name, **SAME)
     assert facts["apart: correct"] == alone[0]["correct"] + alone[1]["correct"]
 
 
@@ -150,7 +137,7 @@ def test_recomputed_layers_on_two_devices(facts):
     expected = gradients(facts, "apart", "before, float64")
     for name, array in gradients(facts, "efficient", "before, float64").items():
         if is_trainable(name):
-            np.testing.assert_allclose(array, expected[name], err_msg=name, **FLOAT64)
+            np.testing.assert_allclose(array, expected[name], err_msg=name, **SAME)
 
 
 def test_devices_draw_other_masks(facts):
