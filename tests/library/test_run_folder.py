@@ -6,7 +6,7 @@ import resource
 import signal
 import time
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from d2l_lite.run import Run, RunError, best_epoch, locked
 from d2l_lite.state import TrainingDiverged
 
 EPOCHS = 20
-FORK = multiprocessing.get_context("fork")
+# Not by fork: other tests of this process may have started a framework's threads.
+SPAWN = multiprocessing.get_context("spawn")
 
 
 def fit(folder, epochs=2, model=None, module=toy):
@@ -31,18 +32,19 @@ def fit(folder, epochs=2, model=None, module=toy):
         return toy.train(model or toy.toy_model(), epochs, run)
 
 
-def started(folder, epochs, before=lambda: None):
+def start(folder, epochs, before):
+    """What a process of its own does."""
+    before()
+    try:
+        fit(folder, epochs)
+    except (OSError, RunError) as error:
+        # In one line: the test that limits files limits its captured errors too.
+        raise SystemExit(str(error)) from None
+
+
+def started(folder, epochs, before=int):
     """A process of its own that calls `before`, then `fit`."""
-
-    def run():
-        before()
-        try:
-            fit(folder, epochs)
-        except (OSError, RunError) as error:
-            # In one line: the test that limits files limits its captured errors too.
-            raise SystemExit(str(error)) from None
-
-    running = FORK.Process(target=run)
+    running = SPAWN.Process(target=start, args=(folder, epochs, before))
     running.start()
     return running
 
@@ -108,7 +110,7 @@ def die_at(stop):
 # their names, at an epoch's end and with a new best network four: 10 changes an epoch.
 @pytest.mark.parametrize("stop", range(1, 41))
 def test_killed_between_any_two_files(stop, uninterrupted, tmp_path):
-    assert status(started(tmp_path, 2, lambda: die_at(stop))) == -signal.SIGKILL
+    assert status(started(tmp_path, 2, partial(die_at, stop))) == -signal.SIGKILL
     fit(tmp_path)
     assert finished(tmp_path) == uninterrupted(2)
 
@@ -124,14 +126,12 @@ def test_an_uninterrupted_run_is_what_fit_gives_without_a_folder(tmp_path):
 
 def test_a_full_disk_loses_nothing(uninterrupted, tmp_path, capfd):
     # Killed in the second epoch, when the state has become larger.
-    assert status(started(tmp_path, 2, lambda: die_at(27))) == -signal.SIGKILL
+    assert status(started(tmp_path, 2, partial(die_at, 27))) == -signal.SIGKILL
     before = (tmp_path / "state.safetensors").read_bytes()
 
-    def fill():
-        limit = len(before) - 1
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    assert status(started(tmp_path, 2, fill)) == 1
+    limit = len(before) - 1
+    full = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
+    assert status(started(tmp_path, 2, full)) == 1
     error = capfd.readouterr().err
     assert "File too large" in error and "state.safetensors" in error
     assert (tmp_path / "state.safetensors").read_bytes() == before
