@@ -1,4 +1,4 @@
-"""Command line of the library: python -m d2l_lite train|plot|compare|convert|info."""
+"""Command line: python -m d2l_lite train|plot|compare|convert|info|grade."""
 
 import argparse
 import json
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from d2l_lite import DataError, checkpoints, compare, options, train
+from d2l_lite.classroom.grading import command as grading
 from d2l_lite.state import TrainingDiverged
 from d2l_lite.weights import is_trainable
 
@@ -110,6 +111,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     table = command(_compare, "print the results of several runs in a table", "runs/*")
     table.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run")
+    grading.add_to(
+        command(
+            _grade,
+            "run a folder of returned worksheets, each locked in, and mark them",
+            "submitted --out grades",
+        )
+    )
     return parser
 
 
@@ -167,7 +175,11 @@ def _plot(chosen: argparse.Namespace) -> str:
 
 
 def _compare(chosen: argparse.Namespace) -> str:
-    return "\n".join(_columns(compare.table(map(compare.read, chosen.runs))))
+    return "\n".join(_columns(compare.table(compare.read_all(chosen.runs))))
+
+
+def _grade(chosen: argparse.Namespace) -> str:
+    return grading.run(chosen)
 
 
 def _columns(rows: Iterable[Sequence[object]]) -> list[str]:

@@ -221,10 +221,10 @@ class Backend:
             f"{name}.{array}".lstrip("."): found
             for name, layer in naming.name_layers(model, self.children, self.kind)
             for array in weights.ARRAYS
-            if (found := self._find(layer, array)) is not None
+            if (found := self.find(layer, array)) is not None
         }
 
-    def _find(self, layer: Any, array: str) -> Any:
+    def find(self, layer: Any, array: str) -> Any:
         names = self.names.get(self.kind(layer), {})
         return getattr(layer, names.get(array, array), None)
 

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -84,7 +85,9 @@ def convert(source: str | Path, target: str | Path) -> tuple[Arrays, dict[str, A
 
 
 def _network_shapes(arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    framework = next(filter(installed, PACKAGES), None)
+    # One that this process has imported, if any: two of them may not get along.
+    ready = sorted(PACKAGES, key=lambda name: f"d2l_lite.{name}" not in sys.modules)
+    framework = next(filter(installed, ready), None)
     if not framework:
         raise WeightsError("needs a framework to check names and shapes: install torch")
     module = importlib.import_module(f"d2l_lite.{framework}")

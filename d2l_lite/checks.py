@@ -56,6 +56,15 @@ def check_size(size: object, call: str) -> None:
         raise ValueError(f"{call}: height and width must be at least 1")
 
 
+def check_parts(size: int, devices: int, call: str) -> None:
+    """Raise `ValueError` unless a batch of `size` images has a part for each device."""
+    if size % devices:
+        raise ValueError(
+            f"{call}: a batch of {size} images cannot be shared equally by {devices} "
+            "devices; take another batch_size or number of devices"
+        )
+
+
 def _is(kind: type, value: object) -> bool:
     """Whether a value is of a kind of number; True and False are of none."""
     return isinstance(value, kind) and not isinstance(value, bool)

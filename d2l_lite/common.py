@@ -30,6 +30,7 @@ __all__ = [
 _OWN = [
     "Trainer",
     "build",
+    "check",
     "classify",
     "count_parameters",
     "device",

@@ -1,20 +1,18 @@
 """Runs side by side: their curves in one figure, their results in one table."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from d2l_lite import options
 from d2l_lite.files import read_json, replacing
 from d2l_lite.history import History
-from d2l_lite.plots import Figure
+from d2l_lite.plots import PALETTE, Figure, epoch_axis
 from d2l_lite.run import ENVIRONMENT, HISTORY, OPTIONS, RESULT, RunError, best_epoch
 
-# Okabe and Ito's palette without its yellow, which white paper swallows.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 HEADER = (
     "run",
     "framework",
@@ -95,6 +93,20 @@ def read(folder: str | Path) -> Record:
     )
 
 
+def read_all(folders: Iterable[str | Path]) -> list[Record]:
+    """Read several runs; those whose folders have one name are called by their paths.
+
+    Raises:
+        RunError, ValueError, DataError: as `read`.
+    """
+    records = {folder: read(folder) for folder in folders}
+    names = [record.name for record in records.values()]
+    return [
+        replace(record, name=str(folder)) if names.count(record.name) > 1 else record
+        for folder, record in records.items()
+    ]
+
+
 def table(records: Iterable[Record]) -> list[tuple[str, ...]]:
     """The header and a row for each run."""
     return [HEADER, *(record.row() for record in records)]
@@ -109,7 +121,7 @@ def curves(records: Sequence[Record], labels: Sequence[str] | None = None) -> Fi
     figure = Figure(8, 3.6)
     for axes, name in zip(figure.subplots(1, 2), ("loss", "error")):
         for number, record in enumerate(records):
-            color = COLORS[number % len(COLORS)]
+            color = PALETTE[number % len(PALETTE)]
             history, label = record.history, (labels or [])[number : number + 1]
             for part, style in (("validation", "-"), ("train", "--")):
                 axes.plot(
@@ -120,8 +132,7 @@ def curves(records: Sequence[Record], labels: Sequence[str] | None = None) -> Fi
                     linewidth=1.8 if style == "-" else 1.2,
                     label=(label or [record.name])[0] if style == "-" else None,
                 )
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.set_xlabel("epoch")
+        epoch_axis(axes)
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
@@ -136,6 +147,6 @@ def curves(records: Sequence[Record], labels: Sequence[str] | None = None) -> Fi
 
 def plot(folders: Iterable[str | Path], target: str | Path) -> None:
     """Draw the curves of several runs as a PNG file."""
-    figure = curves([read(folder) for folder in folders])
+    figure = curves(read_all(folders))
     with replacing(target, "wb") as file:
         file.write(figure.png())

@@ -201,6 +201,7 @@ def _network() -> Iterator[None]:
     try:
         yield
     except HTTPError as error:
+        error.close()  # an answer, too, with a connection that nobody reads
         raise _MirrorError(f"HTTP {error.code} {error.reason}") from error
     except (OSError, HTTPException) as error:
         reason = error.reason if isinstance(error, URLError) else error

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from matplotlib.ticker import MaxNLocator
-
 from d2l_lite.files import replacing
-from d2l_lite.plots import BLUE, VERMILLION, Figure
+from d2l_lite.plots import BLUE, VERMILLION, Figure, epoch_axis
 
 
 def _column() -> list:
@@ -111,11 +109,10 @@ class History:
             ):
                 values = getattr(self, f"{part}_{name}")
                 axes.plot(self.epoch, values, label=part, markersize=4, **style)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            epoch_axis(axes)
             axes.set_xlim(0.5, max(self.epoch, default=1) + 0.5)
             if not self.epoch:
                 axes.set_yticks([])
-            axes.set_xlabel("epoch")
             axes.grid(alpha=0.3)
             axes.legend()
         loss, accuracy = figure.axes

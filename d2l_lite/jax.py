@@ -10,6 +10,8 @@ from flax import nnx
 
 from d2l_lite import common, naming, scale, training, weights
 from d2l_lite.backend import Backend, Predict
+from d2l_lite.classroom.check import Checker
+from d2l_lite.classroom.jax import JAX
 from d2l_lite.common import *
 from d2l_lite.devices import jax as engine
 from d2l_lite.models import jax as models
@@ -245,3 +247,4 @@ set_weights = _backend.set_weights
 count_parameters = _backend.count_parameters
 predict = _backend.predict
 loss_and_gradients = _backend.loss_and_gradients
+check = Checker(JAX(_backend, to_tensor, to_numpy)).check

@@ -14,8 +14,10 @@ import mxnet as mx
 from mxnet import autograd, gluon
 from mxnet.gluon import nn
 
-from d2l_lite import common, naming, scale, training
+from d2l_lite import common, naming, numpy_text, scale, training
 from d2l_lite.backend import Backend, Predict
+from d2l_lite.classroom.check import Checker
+from d2l_lite.classroom.mxnet import MXNet
 from d2l_lite.common import *
 from d2l_lite.devices import mxnet as devices
 from d2l_lite.models import mxnet as models
@@ -24,6 +26,7 @@ from d2l_lite.models.mxnet import *
 __all__ = common.offers(models)
 
 mx.npx.set_np()
+numpy_text.mend(mx._ctypes.ndarray, mx._ctypes.symbol)
 
 KINDS = {
     nn.Conv2D: "conv",
@@ -243,3 +246,4 @@ set_weights = _backend.set_weights
 count_parameters = _backend.count_parameters
 predict = _backend.predict
 loss_and_gradients = _backend.loss_and_gradients
+check = Checker(MXNet(_backend, to_tensor, to_numpy)).check

@@ -7,11 +7,14 @@ from typing import Any
 
 import matplotlib.figure
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from d2l_lite.checks import check_integer
 
-# From Okabe and Ito's palette: told apart by colour-blind readers and in greyscale.
-BLUE, VERMILLION = "#0072B2", "#D55E00"
+# Okabe and Ito's, told apart by colour-blind readers and in greyscale; without its
+# yellow, which white paper swallows.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+BLUE, VERMILLION, *_ = PALETTE
 
 
 class Figure(matplotlib.figure.Figure):
@@ -30,6 +33,12 @@ class Figure(matplotlib.figure.Figure):
         # Without "Software" the bytes do not name matplotlib's version.
         self.savefig(buffer, format="png", dpi="figure", metadata={"Software": None})
         return buffer.getvalue()
+
+
+def epoch_axis(axes: Any) -> None:
+    """Have the x axis count epochs, in whole numbers."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlabel("epoch")
 
 
 def kernel_shell() -> Any | None:

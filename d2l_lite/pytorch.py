@@ -10,6 +10,8 @@ from torch import nn
 
 from d2l_lite import common, naming, scale, training
 from d2l_lite.backend import Backend, Predict
+from d2l_lite.classroom.check import Checker
+from d2l_lite.classroom.pytorch import PyTorch
 from d2l_lite.common import *
 from d2l_lite.devices import pytorch as devices
 from d2l_lite.models import pytorch as models
@@ -187,3 +189,4 @@ set_weights = _backend.set_weights
 count_parameters = _backend.count_parameters
 predict = _backend.predict
 loss_and_gradients = _backend.loss_and_gradients
+check = Checker(PyTorch(_backend, to_tensor, to_numpy)).check

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from d2l_lite import weights
 from d2l_lite.environment import peak_memory
-from d2l_lite.files import damaged, write_json
+from d2l_lite.files import damaged, replacing, write_json
 from d2l_lite.history import History
 from d2l_lite.state import State, Step, TrainingDiverged
 
@@ -81,11 +81,13 @@ class Run:
         except weights.WeightsError as error:
             raise RunError(f"{path}: a run of another network: {error}") from None
         step.write(velocities)
-        results = [(loss, correct, int(n)) for loss, correct, n in arrays["results"]]
         state = State(
             metadata["generator"],
             History(**metadata["history"]),
-            [(float(loss), float(correct), size) for loss, correct, size in results],
+            [
+                (loss, right, int(size))
+                for loss, right, size in arrays["results"].tolist()
+            ],
             metadata["seconds"],
         )
         self.peak = metadata["peak_memory_mib"]
@@ -139,9 +141,10 @@ class Run:
         return self.module.__name__.rpartition(".")[2]
 
     def _write_readable(self, model: Any, state: State) -> None:
-        if not state.results and best_epoch(state.history) == len(state.history):
-            self.module.save(model, self.folder / BEST)
         self.module.save(model, self.folder / LAST)
+        if not state.results and best_epoch(state.history) == len(state.history):
+            with replacing(self.folder / BEST, "wb") as file:
+                file.write((self.folder / LAST).read_bytes())
         state.history.to_csv(self.folder / HISTORY)
 
 

@@ -11,6 +11,8 @@ from keras import layers
 
 from d2l_lite import common, naming, scale, training, weights
 from d2l_lite.backend import Backend, Predict
+from d2l_lite.classroom.check import Checker
+from d2l_lite.classroom.tensorflow import TensorFlow
 from d2l_lite.common import *
 from d2l_lite.devices import tensorflow as devices
 from d2l_lite.models import tensorflow as models
@@ -228,3 +230,4 @@ set_weights = _backend.set_weights
 count_parameters = _backend.count_parameters
 predict = _backend.predict
 loss_and_gradients = _backend.loss_and_gradients
+check = Checker(TensorFlow(_backend, to_tensor, to_numpy)).check

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -80,18 +81,9 @@ def train(
             dropout=chosen["dropout"],
             memory_efficient=chosen["memory_efficient"],
         )
-
-        def begin() -> None:
-            """Write what was asked, now that the framework can do it."""
-            if trainer.primary:
-                options.write(folder / OPTIONS, chosen)
-                command = shlex.join(["python", "-m", "d2l_lite", *sys.argv[1:]])
-                described = environment.describe(
-                    chosen["framework"], module.device(), command
-                )
-                environment.note(folder / ENVIRONMENT, described)
-
-        every = chosen["checkpoint_every"]
+        every, begin = chosen["checkpoint_every"], lambda: None
+        if trainer.primary:
+            begin = partial(_note, chosen, folder, module)
         run = Run(folder, module, every, trainer.primary, begin)
         try:
             history = trainer.fit(model, data, run)
@@ -114,6 +106,14 @@ def train(
             "images_per_second": images / sum(history.seconds),
         }
         return run.finish(history, measured)
+
+
+def _note(chosen: Mapping[str, Any], folder: Path, module: ModuleType) -> None:
+    """Write what was asked, and what computes it, into the run's folder."""
+    options.write(folder / OPTIONS, chosen)
+    command = shlex.join(["python", "-m", "d2l_lite", *sys.argv[1:]])
+    described = environment.describe(chosen["framework"], module.device(), command)
+    environment.note(folder / ENVIRONMENT, described)
 
 
 def processes(given: Mapping[str, Any], folder: Path, resume: bool) -> int:

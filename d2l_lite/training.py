@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 
 from d2l_lite.backend import Predict, in_batches
-from d2l_lite.checks import check_choice, check_integer, check_real, check_switch
+from d2l_lite.checks import (
+    check_choice,
+    check_integer,
+    check_parts,
+    check_real,
+    check_switch,
+)
 from d2l_lite.history import History
 from d2l_lite.progress import MODES, reporter
 from d2l_lite.schedules import SCHEDULES
@@ -102,11 +108,7 @@ class Trainer:
         for name, (check, *limits) in checks.items():
             value = getattr(self, name)
             check(value, *limits, f"Trainer({name}={value!r})")
-        if self.batch_size % self.devices:
-            raise ValueError(
-                f"Trainer(batch_size={self.batch_size}, devices={self.devices}): the "
-                "devices must get equal parts of each batch"
-            )
+        check_parts(self.batch_size, self.devices, f"Trainer(devices={self.devices})")
 
     @property
     def primary(self) -> bool:
@@ -212,8 +214,7 @@ class Trainer:
         return {
             "train_loss": float(np.average(losses, weights=sizes)),
             "train_error": 1 - float(correct.sum() / sizes.sum()),
-            "learning_rate": self.learning_rate
-            * factor(epoch * steps - 1, steps * self.max_epochs),
+            "learning_rate": rate,
             "seconds": state.seconds,
         }, rng.bit_generator.state
 

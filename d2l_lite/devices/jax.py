@@ -10,6 +10,8 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from d2l_lite.checks import check_parts
+
 FLAG = "--xla_force_host_platform_device_count"
 AXIS = "batch"
 WHOLE, PART = PartitionSpec(), PartitionSpec(AXIS)
@@ -100,11 +102,7 @@ class Team:
 
     def split(self, array: np.ndarray) -> jax.Array:
         """What all processes have of a batch, in equal parts, one on each device."""
-        if len(array) % (size := self.mesh.size):
-            raise ValueError(
-                f"Trainer(devices={size}): a batch of {len(array)} images cannot be "
-                "shared equally; take another number of devices"
-            )
+        check_parts(len(array), self.mesh.size, "Trainer.fit")
         part = array.__getitem__
         return jax.make_array_from_callback(array.shape, self.parts, part)
 

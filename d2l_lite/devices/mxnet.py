@@ -19,6 +19,7 @@ from mxnet.contrib import amp
 from mxnet.gluon import nn
 
 from d2l_lite.backend import Backend
+from d2l_lite.checks import check_parts
 from d2l_lite.naming import name_layers
 from d2l_lite.training import Trainer
 from d2l_lite.weights import is_trainable
@@ -132,10 +133,8 @@ class Replicas:
         Raises:
             ValueError: the batch has no equal parts.
         """
-        size, rest = divmod(len(images), self.parts)
-        if rest:
-            found = f"{len(images)} images have no {self.parts} equal parts"
-            raise ValueError(f"Trainer(devices={len(self.contexts)}): {found}")
+        check_parts(len(images), self.parts, "Trainer.fit")
+        size = len(images) // self.parts
         self._hand_out()
         # A NumPy array waits for the first context, where a batch norm may wait.
         first, batches = self.store.rank * len(self.contexts), []

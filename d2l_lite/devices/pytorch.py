@@ -14,6 +14,8 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from d2l_lite.checks import check_parts
+
 
 def provide(count: int) -> None:
     """Nothing: each of `count` processes has the processor, or a GPU of its own."""
@@ -40,11 +42,7 @@ class Group:
         Raises:
             ValueError: the batch has no equal parts.
         """
-        if len(labels) % self.size:
-            raise ValueError(
-                f"Trainer.fit: {self.size} devices must get equal parts of each batch, "
-                f"not of {len(labels)} images; take another batch_size or fewer devices"
-            )
+        check_parts(len(labels), self.size, "Trainer.fit")
         count = len(labels) // self.size
         rows = slice(self.rank * count, (self.rank + 1) * count)
         return images[rows], labels[rows]

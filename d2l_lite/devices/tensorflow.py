@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from d2l_lite.checks import check_parts
+
 MEAN, SUM = tf.distribute.ReduceOp.MEAN, tf.distribute.ReduceOp.SUM
 
 
@@ -179,11 +181,7 @@ def shared(
 def parts(strategy: tf.distribute.Strategy, *tensors: tf.Tensor) -> list[Any]:
     """Tensors of a batch, each cut into equal contiguous parts, one on each device."""
     count, size = strategy.num_replicas_in_sync, len(tensors[0])
-    if size % count:
-        raise ValueError(
-            f"Trainer(devices={count}): a batch of {size} images cannot be shared "
-            "equally; take another number of devices"
-        )
+    check_parts(size, count, "Trainer.fit")
 
     def part(tensor, context):
         start = context.replica_id_in_sync_group * (size // count)

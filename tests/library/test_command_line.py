@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from frameworks import PACKAGES, d2l
+from frameworks import FRAMEWORKS, PACKAGES, d2l
 
 from d2l_lite import weights
 from d2l_lite.__main__ import main
@@ -447,3 +447,18 @@ def test_the_command_line_imports_no_framework():
     command = [sys.executable, "-c", code]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.stdout == "[]\n"
+
+
+@pytest.mark.skipif("jax" not in FRAMEWORKS, reason="JAX is not installed")
+def test_a_conversion_imports_no_second_framework(tmp_path):
+    code = (
+        "import sys\n"
+        "from d2l_lite import checkpoints, jax\n"
+        f"jax.save(jax.build({tiny.NAME!r}, **{tiny.CHANGES!r}), 'source')\n"
+        "checkpoints.convert('source', 'target')\n"
+        f"print([p for p in {list(PACKAGES.values())} if p in sys.modules])"
+    )
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.stdout == "['jax']\n", result.stderr
+    assert (tmp_path / "target").exists()

@@ -11,6 +11,8 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -121,6 +123,21 @@ def test_next_mirror_after_a_bad_one(server, tmp_path, bad):
     asked = f"bytes={HALF}-" if bad == "cut" else None
     assert server.requests == [(bad, None), ("good", asked)]
     assert_one_good_copy(tmp_path)
+
+
+def test_an_answer_without_the_file_is_closed(server, tmp_path, monkeypatch):
+    answers = []
+
+    def remember(*arguments, **options):
+        try:
+            return urlopen(*arguments, **options)
+        except HTTPError as error:
+            answers.append(error)
+            raise
+
+    monkeypatch.setattr(download, "urlopen", remember)
+    get(server, tmp_path, "missing", "good")
+    assert [answer.closed for answer in answers] == [True]
 
 
 def test_all_mirrors_bad_names_each_reason_and_the_remedy(server, tmp_path):

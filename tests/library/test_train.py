@@ -199,7 +199,7 @@ def test_resume_needs_nothing_but_the_folder(train):
         (["--validation", "80"], 2, "FashionMNIST(validation=80): must be an integer"),
         (["--epoch", "3"], 2, "unrecognized arguments: --epoch"),
         (["--devices", "-1"], 2, "Trainer(devices=-1): must be an integer, at least 1"),
-        (["--devices", "3"], 2, "the devices must get equal parts of each batch"),
+        (["--devices", "3"], 2, "64 images cannot be shared equally by 3 devices"),
         (["--precision", "float16"], 2, "Trainer(precision='float16'): "),
         (["--checkpoint-every", "-1"], 2, "checkpoint_every=-1: must be an integer"),
         (["--config", "none.toml"], 1, "none.toml: No such file or directory"),
@@ -315,6 +315,14 @@ def test_a_run_in_progress_has_dashes(two_runs, tmp_path):
     assert named["epochs"] == "2/2"
     (tmp_path / "one" / "history.csv").unlink()
     assert compare.read(tmp_path / "one").row()[5:8] == ("0/2", "–", "–")
+
+
+def test_runs_of_one_name_are_called_by_their_paths(train, two_runs, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "two").rename(tmp_path / "other/one")
+    status, out, _ = train.command("compare", "one", "other/one")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["run", "one", "other/one"]
 
 
 def test_plot_draws_every_run(train, two_runs, tmp_path):

@@ -219,7 +219,7 @@ def test_empty_sets_are_refused(part):
         ({"devices": 0}, r"devices=0\): must be an integer, at least 1"),
         (
             {"devices": 3},
-            r"batch_size=64, devices=3\): the devices must get",
+            r"devices=3\): a batch of 64 images cannot be shared",
         ),
         ({"sync_batch_norm": 1}, r"sync_batch_norm=1\): choose from False, True"),
         ({"precision": "half"}, r"precision='half'\): choose from float32, bfloat16"),

@@ -108,8 +108,8 @@ def test_errors(facts):
         "gradients would vanish; choose bfloat16 or float32",
         "compile": "Trainer(compile=True): JAX compiles every step anyway; leave it "
         "out",
-        "5 images": "Trainer(devices=2): a batch of 5 images cannot be shared equally; "
-        "take another number of devices",
+        "5 images": "Trainer.fit: a batch of 5 images cannot be shared equally by 2 "
+        "devices; take another batch_size or number of devices",
     }
 
 

@@ -213,7 +213,11 @@ def test_two_hosts_step_as_two_devices(facts, hosts):
             "Trainer(sync_batch_norm=True): with dropout MXNet has it on GPUs only; "
             "choose sync_batch_norm=False",
         ),
-        ("parts", "Trainer(devices=2): 5 images have no 2 equal parts"),
+        (
+            "parts",
+            "Trainer.fit: a batch of 5 images cannot be shared equally by 2 devices; "
+            "take another batch_size or number of devices",
+        ),
         (
             "buffers",
             "Trainer(sync_batch_norm=True): start Python with "

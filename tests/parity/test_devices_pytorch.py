@@ -159,7 +159,7 @@ def test_errors(found):
         with pytest.raises(ValueError, match=r"^Trainer\(precision='float16'\): needs"):
             prepare[1](here.build())
     for process in found:
-        assert process["unequal"].startswith("Trainer.fit: 2 devices must get equal")
+        assert process["unequal"].startswith("Trainer.fit: a batch of 7 images cannot")
         assert process["too many"].startswith("Trainer(devices=3): PyTorch has")
 
 

@@ -125,8 +125,8 @@ def test_errors(facts):
         "compile": "Trainer(compile=True, devices=2): XLA's code cannot wait for the "
         "other devices' batch statistics; leave compile out, or choose "
         "sync_batch_norm=False",
-        "5 images": "Trainer(devices=2): a batch of 5 images cannot be shared equally; "
-        "take another number of devices",
+        "5 images": "Trainer.fit: a batch of 5 images cannot be shared equally by 2 "
+        "devices; take another batch_size or number of devices",
     }
     # `provide` after TensorFlow's first use is TensorFlow's own error.
     assert "after being initialized" in str(facts["too late"])
