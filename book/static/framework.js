@@ -1,49 +1,129 @@
-// Keeps the chosen framework valid, the text still when tabs change height, and
-// downloads from opening as text.
+// What the reader has chosen, kept over pages, visits and open windows. It stands in
+// attributes of <html> before anything is painted: style sheets show the right panels.
 (() => {
-  const frameworks = ["pytorch", "tensorflow", "jax", "mxnet"];
-  const key = "sphinx-design-tab-id-framework";
+  "use strict";
+  const names = ["pytorch", "tensorflow", "jax", "mxnet"];
+  const key = "densenet-four-frameworks";
+  const root = document.documentElement;
+  const wide = window.matchMedia("(min-width: 1000px)");
+  // Said in the head, for the body is not there yet.
+  const hasTabs = document.querySelector("meta[name=framework-tabs]") !== null;
+  const listeners = [];
 
-  // sphinx-design stores whatever ?framework= says: this runs before it.
-  const url = new URL(window.location.href);
-  const asked = url.searchParams.get("framework");
-  if (asked !== null) {
-    const framework = asked.trim().toLowerCase();
-    if (frameworks.includes(framework)) {
-      url.searchParams.set("framework", framework);
-    } else {
-      url.searchParams.delete("framework");
-    }
-    window.history.replaceState(null, "", url);
-  }
-  try {
-    if (!frameworks.includes(localStorage.getItem(key))) {
-      localStorage.removeItem(key);
-    }
-  } catch {
-    // No storage: the choice lasts for this page only.
-  }
-
-  // The tab that was pressed stays where it is on the screen.
-  let pressed = null;
-  const remember = (event) => {
-    const tabs = event.target.closest?.(".sd-tab-set");
-    pressed = tabs && { tabs, top: tabs.getBoundingClientRect().top };
+  // Anything may stand in storage or in an address: what is wrong is left out.
+  // Columns are in the book's order, whatever the order of an address.
+  const clean = (raw) => {
+    const known = (list) =>
+      names.filter((name) => Array.isArray(list) && list.includes(name));
+    const compared = known(raw?.compared);
+    const able = compared.length >= 2;
+    const pair = known(raw?.pair).filter((name) => compared.includes(name));
+    return {
+      framework: names.includes(raw?.framework) ? raw.framework : names[0],
+      compared: able ? compared : [],
+      comparing: able && raw.comparing === true,
+      pair: pair.length === 2 ? pair : compared.slice(0, 2),
+      differences: raw?.differences === true,
+      keys: raw?.keys !== false,
+    };
   };
-  for (const type of ["pointerdown", "keydown"]) {
-    document.addEventListener(type, remember, true);
-  }
-  document.addEventListener("change", () => {
-    if (!pressed) return;
-    const moved = pressed.tabs.getBoundingClientRect().top - pressed.top;
-    window.scrollBy({ top: moved, behavior: "instant" });
-  });
 
-  document.addEventListener("DOMContentLoaded", () => {
-    for (const link of document.querySelectorAll(".dropdown-notebook-buttons a")) {
-      const [framework, name] = link.href.split("/").slice(-2);
-      link.download = name.replace(".ipynb", `_${framework}.ipynb`);
-      link.removeAttribute("target");
+  const stored = () => {
+    try {
+      return JSON.parse(localStorage.getItem(key));
+    } catch {
+      return null; // No storage, or not what we wrote: as on a first visit.
     }
+  };
+
+  const store = () => {
+    try {
+      localStorage.setItem(key, JSON.stringify(book.state));
+    } catch {
+      // No storage: the choice lasts for this page only.
+    }
+  };
+
+  // Going back to a page does not bring back what its address once asked for.
+  const asked = () => {
+    const [visit] = performance.getEntriesByType("navigation");
+    if (visit?.type !== "navigate" && stored()) return {};
+    const query = new URLSearchParams(window.location.search);
+    const list = query.get("compare")?.toLowerCase().split(/[\s,]+/);
+    const framework = query.get("framework")?.trim().toLowerCase();
+    const wanted = {};
+    if (names.includes(framework)) {
+      Object.assign(wanted, { framework, comparing: false });
+    }
+    if (list) wanted.comparing = clean({ compared: list }).compared.length > 0;
+    if (list && wanted.comparing) wanted.compared = list;
+    return wanted;
+  };
+
+  const show = (anchor) => {
+    const settle = book.still?.(anchor);
+    const { framework, compared, comparing } = book.state;
+    root.dataset.framework = framework;
+    book.columns = comparing && wide.matches && hasTabs ? compared : [];
+    root.toggleAttribute("data-narrow", comparing && !wide.matches);
+    if (book.columns.length) {
+      root.dataset.columns = book.columns.length;
+      root.dataset.compare = book.columns.join(" ");
+    } else {
+      delete root.dataset.columns;
+      delete root.dataset.compare;
+    }
+    if (hasTabs && /[?&](framework|compare)=/.test(window.location.search)) {
+      window.history.replaceState(window.history.state, "", book.link());
+    }
+    for (const listener of listeners) listener();
+    settle?.();
+  };
+
+  const book = {
+    names,
+    state: null,
+    columns: [], // The frameworks that stand side by side now: none in tabs.
+
+    // Takes over what changed; `anchor`, if given, stays where it is on the screen.
+    set(change, anchor) {
+      book.state = clean({ ...book.state, ...change });
+      store();
+      show(anchor);
+    },
+
+    // The address of this page as it is shown.
+    link() {
+      const { framework, compared, comparing } = book.state;
+      const url = new URL(window.location.href);
+      url.search = comparing ? `compare=${compared}` : `framework=${framework}`;
+      return url.href;
+    },
+
+    // Calls the listener now and after each change.
+    follow(listener) {
+      listeners.push(listener);
+      listener();
+    },
+  };
+  window.frameworks = book;
+
+  // Another window has chosen, this page comes back from the browser's cache, or what
+  // the page before has written arrives late, for it may have had another process.
+  const reread = () => {
+    const state = clean({ ...book.state, ...stored() });
+    if (JSON.stringify(state) === JSON.stringify(book.state)) return;
+    book.state = state;
+    show();
+  };
+  window.addEventListener("storage", (event) => {
+    if (event.key === key) reread();
   });
+  window.addEventListener("pageshow", reread);
+  wide.addEventListener("change", () => show());
+
+  const wanted = asked();
+  book.state = clean({ ...stored(), ...wanted });
+  if (Object.keys(wanted).length > 0) store();
+  show();
 })();
