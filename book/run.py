@@ -1,6 +1,5 @@
 """Executes the notebooks whose code or library inputs have changed."""
 
-import asyncio
 import os
 import threading
 from collections.abc import Iterable
@@ -8,12 +7,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbclient import NotebookClient
-from nbclient.exceptions import (
-    CellExecutionError,
-    CellTimeoutError,
-    DeadKernelError,
-)
 from nbformat import NotebookNode
 from tqdm import tqdm
 
@@ -25,12 +18,12 @@ from book.inputs import (
     is_executed,
     recorded_inputs,
 )
+from book.kernel import CellFault, execute
 from book.source import FRAMEWORKS, Book, BookError, Chapter
 from book.split import read_notebook, serialise, split
 from book.terminal import plain
 from d2l_lite import TITLES, installed
 
-CELL_TIMEOUT = 600  # seconds
 # One to write the files that notebooks share, one to read them all, one to spare.
 PASSES = 3
 
@@ -158,7 +151,7 @@ def _execute(book: Book, task: Task) -> None:
     for number, cell in enumerate(notebook.cells, 1):
         if text := stderr(cell):
             raise BookError(
-                f"{_name(book, task, number)} writes to stderr; mend or silence "
+                f"{name(book, task, number)} writes to stderr; mend or silence "
                 f"what writes it:\n{plain(text).rstrip()}"
             )
     notebook.metadata.book = {"inputs": task.inputs}
@@ -167,36 +160,16 @@ def _execute(book: Book, task: Task) -> None:
 
 def _run_kernel(book: Book, task: Task) -> None:
     """Fills the outputs of the task's notebook."""
-    # The client writes the kernel's own metadata into the notebook that it is given.
-    metadata = task.notebook.metadata.copy()
-    current = {"index": -1}
-
-    def remember(cell: NotebookNode, cell_index: int) -> None:
-        current["index"] = cell_index
-
-    client = NotebookClient(
-        task.notebook,
-        timeout=CELL_TIMEOUT,
-        kernel_name="python3",
-        record_timing=False,
-        store_widget_state=False,
-        resources={"metadata": {"path": str(task.path.parent)}},
-        on_cell_execute=remember,
-        # Each kernel would warn of unencrypted local sockets on the progress bar.
-        extra_arguments=["--log-level=ERROR"],
-    )
     try:
-        # Not `execute`, which would leave the event loop of this thread open.
-        asyncio.run(client.async_execute(env=_environment(book.root)))
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        index = current["index"]
-        raise BookError(
-            f"{_name(book, task, index + 1)} fails:\n\n"
-            f"{task.notebook.cells[index].source}\n\n"
-            f"{_traceback(task.notebook.cells[index], error)}"
-        ) from None
-    finally:
-        task.notebook.metadata = metadata
+        execute(task.notebook, task.path.parent, _environment(book.root))
+    except CellFault as fault:
+        raise BookError(describe(book, task, fault)) from None
+
+
+def describe(book: Book, task: Task, fault: CellFault) -> str:
+    """Where a cell failed, its text and its traceback."""
+    source = task.notebook.cells[fault.index].source
+    return f"{name(book, task, fault.index + 1)} fails:\n\n{source}\n\n{fault}"
 
 
 def _environment(root: Path) -> dict[str, str]:
@@ -238,17 +211,10 @@ def stderr(cell: NotebookNode) -> str:
     return "".join(out.text for out in outputs if out.get("name") == "stderr")
 
 
-def _name(book: Book, task: Task, number: int) -> str:
+def name(book: Book, task: Task, number: int) -> str:
     """`chapters/x.md:41: cell 7 of x in JAX`, the cell counted from 1."""
     cell = task.notebook.cells[number - 1]
     place = book.relative(task.path)  # of a cell that the splitter added
     if cell.id in task.chapter.lines:
         place = task.chapter.where(cell)
     return f"{place}: cell {number} of {task.chapter.name} in {TITLES[task.framework]}"
-
-
-def _traceback(cell: NotebookNode, error: Exception) -> str:
-    for output in cell.outputs:
-        if output.output_type == "error":
-            return plain("\n".join(output.traceback))
-    return plain(str(error))
