@@ -1,0 +1,1 @@
+"""The grader: returned notebooks are run, each in a process of its own, and marked."""

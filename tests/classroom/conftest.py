@@ -1,0 +1,22 @@
+"""What the tests of the classroom share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from d2l_lite import installed
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_compilation() -> Iterator[None]:
+    """XLA compiles hundreds of blocks that run once: without its optimisations."""
+    if not installed("jax"):
+        yield
+        return
+    import jax
+
+    name = "jax_disable_most_optimizations"
+    before = jax.config.read(name)
+    jax.config.update(name, True)
+    yield
+    jax.config.update(name, before)

@@ -1,0 +1,78 @@
+"""Diagnoses of curves beside the key."""
+
+import pytest
+from frameworks import FRAMEWORKS, d2l
+
+from d2l_lite.classroom import curves
+
+
+@pytest.fixture
+def check():
+    return d2l(FRAMEWORKS[0]).check
+
+
+@pytest.fixture
+def key():
+    """The right answers, found by trying: so the shipped key has one for each."""
+    offered = curves.offered()
+    return {
+        letter: next(
+            diagnosis
+            for diagnosis in offered["diagnoses"]
+            if curves.key(letter, diagnosis) == entry["key"]
+        )
+        for letter, entry in offered["curves"].items()
+    }
+
+
+def test_the_key_passes(check, key):
+    assert check("curves", key).points == 1
+
+
+def test_one_wrong_diagnosis_costs_its_share_and_gets_its_hint(check, key):
+    letter = next(iter(key))
+    other = next(d for d in curves.offered()["diagnoses"] if d != key[letter])
+    report = check("curves", key | {letter: other}, quiet=True)
+    hint = curves.offered()["curves"][letter]["hint"]
+    assert report.messages == (f"curve {letter}: not “{other}”. {hint}",)
+    assert report.points == pytest.approx(1 - 1 / len(key))
+
+
+def test_what_fails_is_printed_with_its_own_letter(check, key, capsys):
+    letter = next(iter(key))
+    other = next(d for d in curves.offered()["diagnoses"] if d != key[letter])
+    report = check("curves", key | {letter: other})
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last == f"✗ {report.messages[0]}"
+    check("curves", ["overfitting"])
+    assert capsys.readouterr().out.startswith("✗ the checker got an object of type ")
+
+
+def test_a_diagnosis_that_is_not_offered_names_the_nearest(check, key):
+    letter = next(iter(key))
+    wrong = key[letter].upper().lower() + "."
+    (message,) = check("curves", key | {letter: wrong}, quiet=True).messages
+    assert message.endswith(f"did you mean “{key[letter]}”?")
+
+
+def test_letters_missing_or_too_many(check, key):
+    letter = next(iter(key))
+    short = {k: v for k, v in key.items() if k != letter}
+    (message,) = check("curves", short, quiet=True).messages
+    assert message == f"curve {letter} has no diagnosis yet"
+    report = check("curves", key | {"?": "overfitting"}, quiet=True)
+    assert report.messages == ("there is no curve ?",)
+    assert report.points < 1
+
+
+def test_no_dict(check):
+    (message,) = check("curves", ["overfitting"], quiet=True).messages
+    assert message.startswith("the checker got an object of type list; give it a dict")
+
+
+def test_the_key_is_not_in_plain_words():
+    offered = curves.offered()
+    for letter, entry in offered["curves"].items():
+        assert set(entry) == {"key", "hint"}
+        assert not any(diagnosis in entry["key"] for diagnosis in offered["diagnoses"])
+        assert len(entry["key"]) == 64, letter

@@ -1,0 +1,42 @@
+"""Each typical wrong answer is told what it does, at the level where it fails."""
+
+import pytest
+from frameworks import FRAMEWORKS, d2l
+from mistakes import MISTAKES
+from students import HOMES, answer
+
+from d2l_lite.classroom.tables import TABLES
+
+CASES = [
+    pytest.param(framework, mistake, id=f"{framework}-{mistake.task}-{mistake.name}")
+    for framework in FRAMEWORKS
+    for mistake in MISTAKES
+    if framework in mistake.edits
+]
+
+
+@pytest.mark.parametrize(("framework", "mistake"), CASES)
+def test_a_wrong_answer_is_told_what_it_does(framework, mistake):
+    wrong = answer(framework, mistake.task, *mistake.edits[framework])
+    report = d2l(framework).check(mistake.task, wrong, quiet=True)
+    assert report.messages[0].startswith(mistake.message)
+    assert report.points == pytest.approx(mistake.level / 6)
+    with pytest.raises(AssertionError, match="^"):
+        report.require()
+
+
+@pytest.mark.parametrize("task", HOMES)
+def test_the_chapters_own_code_passes(framework, task, capsys):
+    name = framework.__name__.rpartition(".")[2]
+    report = framework.check(task, answer(name, task))
+    lines = capsys.readouterr().out.splitlines()
+    assert report.messages == ()
+    assert (report.passed, report.points) == (True, 1)
+    assert report.require() is None
+    assert all(line.startswith("✓ ") for line in lines[:-1])
+    assert "equals the book's" in lines[-1]
+
+
+def test_only_who_takes_a_maximum_reads_about_maxima():
+    for _, text, why in TABLES["average"]:
+        assert ("maximum" in why) == ("maximum" in text), text

@@ -1,0 +1,828 @@
+"""Typical wrong answers to the worksheets: what is wrong, and what the check must say.
+
+An answer is the solution with one text in the place of another. `same` has one for all
+frameworks; `each` one for every framework, in the book's order, and None where there is
+no such answer. So it is with what a check must say, where that is not one text.
+"""
+
+from typing import NamedTuple
+
+from book.source import FRAMEWORKS
+
+Edit = tuple[str, str]
+
+
+class Wrong(NamedTuple):
+    """A wrong answer; `check` is the name of the check that tells it, by `says`."""
+
+    name: str
+    check: str
+    says: dict[str, str]
+    edits: dict[str, Edit]
+
+
+def same(name: str, check: str, says: str | tuple[str, ...], *edit: str) -> Wrong:
+    return each(name, check, says, *[edit] * len(FRAMEWORKS))
+
+
+def each(
+    name: str, check: str, says: str | tuple[str, ...], *edits: Edit | None
+) -> Wrong:
+    texts = says if isinstance(says, tuple) else (says,) * len(FRAMEWORKS)
+    return Wrong(
+        name,
+        check,
+        dict(zip(FRAMEWORKS, texts, strict=True)),
+        {f: edit for f, edit in zip(FRAMEWORKS, edits, strict=True) if edit},
+    )
+
+
+CONV_BLOCK = (
+    same("adds the input", "shape", "made (4, 12, 8, 8)", "4, 12, 8", "4, 15, 8"),
+    same("loses a border", "shape", "made (4, 12, 8, 8)", "12, 8, 8", "12, 6, 6"),
+    same(
+        "keeps a tenth",
+        "statistics",
+        "After 1 steps you predicted (1.8",
+        "0.9 * mean + 0.1",
+        "0.1 * mean + 0.9",
+    ),
+    each(
+        "no ReLU",
+        "conv_block",
+        "no ReLU behind the batch norm",
+        ("nn.ReLU(), ", ""),
+        ("layers.ReLU(), ", ""),
+        ("nnx.relu, ", ""),
+        ('nn.Activation("relu"), ', ""),
+    ),
+    each(
+        "no padding",
+        "conv_block",
+        "pads 0 pixels on every side, the reference 1",
+        (", padding=1", ""),
+        (', padding="same"', ""),
+        ("padding=1", "padding=0"),
+        ("padding=1,", ""),
+    ),
+    each(
+        "convolution first",
+        "conv_block",
+        "the convolution comes before the batch norm",
+        ("norm, nn.ReLU(), conv", "conv, batch_norm(growth_rate), nn.ReLU()"),
+        ("norm, layers.ReLU(), conv", "conv, batch_norm(growth_rate), layers.ReLU()"),
+        ("norm, nnx.relu, conv", "conv, batch_norm(growth_rate, rngs), nnx.relu"),
+        (
+            'norm, nn.Activation("relu"), conv',
+            'conv, batch_norm(growth_rate), nn.Activation("relu")',
+        ),
+    ),
+    each(
+        "ReLU first",
+        "conv_block",
+        "your ReLU stands before the batch norm",
+        ("norm, nn.ReLU()", "nn.ReLU(), norm"),
+        ("norm, layers.ReLU()", "layers.ReLU(), norm"),
+        ("norm, nnx.relu", "nnx.relu, norm"),
+        ('norm, nn.Activation("relu")', 'nn.Activation("relu"), norm'),
+    ),
+    each(
+        "the framework's defaults",
+        "conv_block",
+        (
+            "n/(n-1)",
+            "uses epsilon 1e-3, the reference 1e-5",
+            "keeps 99 %",
+            "uses epsilon 1e-3, the reference 1e-5",
+        ),
+        ("batch_norm(in_channels)", "nn.BatchNorm2d(in_channels)"),
+        ("batch_norm(in_channels)", "layers.BatchNormalization()"),
+        ("batch_norm(in_channels, rngs)", "nnx.BatchNorm(in_channels, rngs=rngs)"),
+        (
+            "batch_norm(in_channels)",
+            "nn.BatchNorm(epsilon=1e-3, in_channels=in_channels)",
+        ),
+    ),
+    each(
+        "momentum means the contrary",
+        "conv_block",
+        "keeps 10 % of its running statistics, the reference 90 %",
+        (
+            "batch_norm(in_channels)",
+            "batch_norm(in_channels)\n    norm.momentum = 0.9",
+        ),
+        (
+            "batch_norm(in_channels)",
+            "batch_norm(in_channels)\n    norm.momentum = 0.1",
+        ),
+        (
+            "batch_norm(in_channels, rngs)",
+            "batch_norm(in_channels, rngs)\n    norm.momentum = 0.1",
+        ),
+        (
+            "batch_norm(in_channels)",
+            "nn.BatchNorm(momentum=0.1, in_channels=in_channels)",
+        ),
+    ),
+    each(
+        "a kernel of 1 x 1",
+        "conv_block",
+        "1×1, the reference's 3×3",
+        ("growth_rate, 3, padding=1", "growth_rate, 1"),
+        ('growth_rate, 3, padding="same"', "growth_rate, 1"),
+        ("(3, 3),\n        padding=1", "(1, 1)"),
+        ("3, padding=1,", "1,"),
+    ),
+    each(
+        "no bias",
+        "conv_block",
+        "has no bias",
+        ("padding=1", "padding=1, bias=False"),
+        ('padding="same"', 'padding="same", use_bias=False'),
+        ("padding=1", "padding=1, use_bias=False"),
+        ("padding=1", "padding=1, use_bias=False"),
+    ),
+    each(
+        "as many channels as before",
+        "conv_block",
+        "makes 3 channels, the reference's 4",
+        ("in_channels, growth_rate, 3", "in_channels, in_channels, 3"),
+        ("growth_rate, 3", "in_channels, 3"),
+        ("in_channels, growth_rate, (", "in_channels, in_channels, ("),
+        ("growth_rate, 3", "in_channels, 3"),
+    ),
+)
+DENSE_BLOCK = (
+    same("counts from 0", "channels", "layer 1 reads 3", "(layer - 1)", "layer"),
+    same(
+        "forgets the input",
+        "channels",
+        "puts out 7 channels, not 4",
+        "return in_channels + num_layers",
+        "return num_layers",
+    ),
+    same(
+        "the last ones", "untouched", "found are [0, 1, 2]", "[0, 1, 2]", "[20, 21, 22]"
+    ),
+    each(
+        "new maps in front",
+        "dense_block",
+        "reads the features in reverse order",
+        ("(X, layer(X))", "(layer(X), X)"),
+        ("(X, Y)", "(Y, X)"),
+        ("(X, layer(X))", "(layer(X), X)"),
+        ("(X, layer(X))", "(layer(X), X)"),
+    ),
+    each(
+        "nothing is kept",
+        "dense_block",
+        "reads only what the last layer made",
+        ("torch.cat((X, layer(X)), dim=1)", "layer(X)"),
+        ("ops.concatenate((X, Y), axis=3)", "Y"),
+        ("jnp.concatenate((X, layer(X)), axis=3)", "layer(X)"),
+        ("F.np.concatenate((X, layer(X)), axis=1)", "layer(X)"),
+    ),
+    same(
+        "channels stay",
+        "dense_block",
+        "the channels are not accumulated",
+        "in_channels += growth_rate",
+        "pass",
+    ),
+    each(
+        "the wrong axis",
+        "dense_block",
+        "your code raises",
+        ("dim=1", "dim=2"),
+        ("axis=3", "axis=1"),
+        ("axis=3", "axis=1"),
+        ("axis=1", "axis=2"),
+    ),
+    same(
+        "a layer short",
+        "dense_block",
+        "2 layers where num_layers asks for 3",
+        "range(num_layers)",
+        "range(num_layers - 1)",
+    ),
+    same("no return", "dense_block", "is there a `return`?", "return X", "X"),
+    each(
+        "new maps only",
+        "dense_block",
+        "without the block's input",
+        ("return X", "return X[:, self.layers[0][0].num_features :]"),
+        ("return X", "return X[..., self.layers[0].input_shape[-1] :]"),
+        ("return X", "return X[..., self.layers[0].layers[0].num_features :]"),
+        ("return X", "return F.npx.slice(X, begin=(None, 3), end=(None, None))"),
+    ),
+    each(
+        "stuck in evaluation",
+        "dense_block",
+        "stuck in evaluation mode",
+        ("layer(X))", "layer.eval()(X))"),
+        ("training=training", "training=False"),
+        (
+            "for layer in self.layers:\n            X",
+            "self.eval()\n        for layer in self.layers:\n            X",
+        ),
+        (
+            "layer = conv_block(in_channels, growth_rate)",
+            "layer = conv_block(in_channels, growth_rate)\n"
+            "            layer[0]._kwargs['use_global_stats'] = True",
+        ),
+    ),
+    each(
+        "a sum",
+        "dense_block",
+        "reads the sum of the features",
+        ("torch.cat((X, layer(X)), dim=1)", "X + layer(X)"),
+        ("ops.concatenate((X, Y), axis=3)", "X + Y"),
+        ("jnp.concatenate((X, layer(X)), axis=3)", "X + layer(X)"),
+        ("F.np.concatenate((X, layer(X)), axis=1)", "X + layer(X)"),
+    ),
+)
+TRANSITION_BLOCK = (
+    same("all channels stay", "shape", "(2, 96, 4, 4)", "2, 48,", "2, 96,"),
+    same(
+        "rounds up",
+        "shape",
+        "For a side of 7",
+        "size // 2, size // 2",
+        "(size + 1) // 2, (size + 1) // 2",
+    ),
+    same("another function", "order", "You said False", "return True", "return False"),
+    same(
+        "the order is forgotten",
+        "order",
+        "how many pixels are left",
+        "size = size // 2",
+        "pass",
+    ),
+    same(
+        "one pixel",
+        "order",
+        "You predicted 18432",
+        "out_channels * size * size",
+        "out_channels",
+    ),
+    each(
+        "the maximum",
+        "transition_block",
+        "takes the maximum of 2×2 pixels, the reference their average",
+        ("nn.AvgPool2d", "nn.MaxPool2d"),
+        ("layers.AveragePooling2D", "layers.MaxPooling2D"),
+        ("nnx.avg_pool", "nnx.max_pool"),
+        ("nn.AvgPool2D", "nn.MaxPool2D"),
+    ),
+    each(
+        "no pooling",
+        "transition_block",
+        "does not pool",
+        ("conv, pool", "conv"),
+        ("conv, pool", "conv"),
+        ("conv, pool", "conv"),
+        ("conv, pool", "conv"),
+    ),
+    each(
+        "no ReLU",
+        "transition_block",
+        "no ReLU behind the batch norm",
+        ("nn.ReLU(), ", ""),
+        ("layers.ReLU(), ", ""),
+        ("nnx.relu, ", ""),
+        ('nn.Activation("relu"), ', ""),
+    ),
+    each(
+        "a kernel of 3 x 3",
+        "transition_block",
+        "3×3, the reference's 1×1",
+        ("out_channels, 1)", "out_channels, 3, padding=1)"),
+        ("out_channels, 1)", 'out_channels, 3, padding="same")'),
+        ("(1, 1)", "(3, 3)"),
+        ("out_channels, 1,", "out_channels, 3, padding=1,"),
+    ),
+    each(
+        "pooling by one pixel",
+        "transition_block",
+        "pools with stride 1",
+        ("AvgPool2d(2)", "AvgPool2d(2, stride=1)"),
+        ("AveragePooling2D(2)", "AveragePooling2D(2, strides=1)"),
+        ("strides=(2, 2)", "strides=(1, 1)"),
+        ("AvgPool2D(2)", "AvgPool2D(2, strides=1)"),
+    ),
+    each(
+        "a step instead of an average",
+        "transition_block",
+        "keeps every second",
+        ("conv, pool", "conv, nn.AvgPool2d(1, stride=2)"),
+        ("conv, pool", "conv, layers.AveragePooling2D(1, strides=2)"),
+        ("window_shape=(2, 2)", "window_shape=(1, 1)"),
+        ("conv, pool", "conv, nn.AvgPool2D(1, strides=2)"),
+    ),
+    each(
+        "no normalisation",
+        "transition_block",
+        "has no batch norm",
+        ("norm, nn.ReLU()", "nn.ReLU()"),
+        ("norm, layers.ReLU()", "layers.ReLU()"),
+        ("norm, nnx.relu", "nnx.relu"),
+        ('norm, nn.Activation("relu")', 'nn.Activation("relu")'),
+    ),
+)
+COUNT_PARAMETERS = (
+    same("no bias", "one_layer", "the difference is 10", " * 10 + 10", " * 10"),
+    same("no normalisation", "one_layer", "the difference is 6", "2 * 3 + 9", "9"),
+    same(
+        "channels stay",
+        "block",
+        "the channels are not accumulated",
+        "in_channels + i * growth_rate",
+        "in_channels",
+    ),
+    same(
+        "no biases",
+        "block",
+        "the biases of the convolutions are missing",
+        "total += growth_rate",
+        "pass",
+    ),
+    same(
+        "no normalisation in the block",
+        "block",
+        "the batch norms are missing",
+        "2 * m + 9 * m",
+        "9 * m",
+    ),
+    same(
+        "statistics are learnt",
+        "block",
+        "you count running statistics",
+        "2 * m + 9",
+        "4 * m + 9",
+    ),
+    same(
+        "no bias in the transition",
+        "transition",
+        "the biases of the convolutions are missing",
+        "out_channels + out_channels",
+        "out_channels",
+    ),
+    same(
+        "normalises what comes out",
+        "transition",
+        "it has in_channels, not out_channels",
+        "2 * in_channels + conv",
+        "2 * out_channels + conv",
+    ),
+    same(
+        "the stem's kernel",
+        "densenet",
+        "the kernel of the stem is 7×7",
+        "49 * in_channels",
+        "9 * in_channels",
+    ),
+    same(
+        "the stem's normalisation",
+        "densenet",
+        "the stem has a batch norm, too",
+        "channels + channels\n    total += 2 * channels",
+        "channels + channels",
+    ),
+    same(
+        "the last normalisation",
+        "densenet",
+        "a last batch norm before the classifier",
+        "total += 2 * channels\n    return",
+        "return",
+    ),
+    same(
+        "the classifier's biases",
+        "densenet",
+        "the classifier has a bias for each class",
+        "(channels + 1) * num_classes",
+        "channels * num_classes",
+    ),
+    same(
+        "compression is forgotten",
+        "densenet",
+        "861 too many",
+        "channels = kept",
+        "pass",
+    ),
+    same(
+        "the classifier",
+        "largest",
+        "it is 'dense block 4'",
+        "dense block 4",
+        "classification",
+    ),
+)
+FIND_THE_BUG = (
+    each(
+        "bug 1 is still there",
+        "norm",
+        ("keeps 10 %", "epsilon 1e-3", "keeps 99 %", "keeps 10 %"),
+        ("momentum=0.1", "momentum=0.9"),
+        ("\n        epsilon=1e-5, momentum=0.9\n    ", ""),
+        ("momentum=0.9, ", ""),
+        ("momentum=0.9", "momentum=0.1"),
+    ),
+    each(
+        "epsilon stays",
+        "norm",
+        "uses epsilon 1e-3, the reference 1e-5",
+        ("eps=1e-5", "eps=1e-3"),
+        ("epsilon=1e-5, ", ""),
+        ("epsilon=1e-5", "epsilon=1e-3"),
+        ("epsilon=1e-5", "epsilon=1e-3"),
+    ),
+    same(
+        "bug 2 is still there",
+        "channels",
+        "the channels are not accumulated",
+        "m = in_channels + m * growth_rate",
+        "m = in_channels",
+    ),
+    same(
+        "one layer too far",
+        "channels",
+        "the channels are counted too far",
+        "m = in_channels + m * growth_rate",
+        "m = in_channels + (m + 1) * growth_rate",
+    ),
+    each(
+        "bug 3 is still there",
+        "pile",
+        "reads the features in reverse order",
+        ("(X, Y)", "(Y, X)"),
+        ("(X, Y)", "(Y, X)"),
+        ("(X, Y)", "(Y, X)"),
+        ("(X, Y)", "(Y, X)"),
+    ),
+    each(
+        "the pile is lost",
+        "pile",
+        "reads only what the last layer made",
+        ("(X, Y)", "(Y,)"),
+        ("(X, Y)", "(Y,)"),
+        ("(X, Y)", "(Y,)"),
+        ("(X, Y)", "(Y,)"),
+    ),
+    each(
+        "bug 4 is still there",
+        "mode",
+        "stuck in evaluation mode",
+        ("maps = layer(X)", "maps = layer.eval()(X)"),
+        ("training=training", "training=False"),
+        ("for layer", "self.eval()\n        for layer"),
+        (
+            "maps = layer(X)",
+            "with autograd.predict_mode():\n                maps = layer(X)",
+        ),
+    ),
+    each(
+        "bug 5 is still there",
+        "pooling",
+        "takes the maximum of 2×2 pixels, the reference their average",
+        ("nn.AvgPool2d", "nn.MaxPool2d"),
+        ("layers.AveragePooling2D", "layers.MaxPooling2D"),
+        ("nnx.avg_pool", "nnx.max_pool"),
+        ("nn.AvgPool2D", "nn.MaxPool2D"),
+    ),
+    each(
+        "no pooling at all",
+        "pooling",
+        "does not pool",
+        (",\n        nn.AvgPool2d(2),", ","),
+        ("        layers.AveragePooling2D(2),\n", ""),
+        ("conv, pool)", "conv)"),
+        ("conv, nn.AvgPool2D(2),", "conv,"),
+    ),
+    each(
+        "bug 6 is still there",
+        "stem",
+        (
+            "pads 2 pixels on every side, the reference 3",
+            "pads",
+            "pads",
+            "pads 2 pixels on every side, the reference 3",
+        ),
+        ("padding=3", "padding=2"),
+        ("border, conv", 'layers.Conv2D(out_channels, 7, strides=2, padding="same")'),
+        ("padding=3", 'padding="SAME"'),
+        ("padding=3", "padding=2"),
+    ),
+    each(
+        "an average in the stem",
+        "stem",
+        "your stem takes an average",
+        ("nn.MaxPool2d", "nn.AvgPool2d"),
+        None,  # the first message is about the border
+        (
+            "[conv, norm, nnx.relu, max_pool]",
+            "[conv, norm, nnx.relu, partial(nnx.avg_pool, window_shape=(3, 3), "
+            "strides=(2, 2), padding=((1, 1), (1, 1)))]",
+        ),
+        ("nn.MaxPool2D", "nn.AvgPool2D"),
+    ),
+)
+TRANSLATE = (
+    each(
+        "momentum is copied",
+        "words",
+        "momentum: you predicted",
+        ('"momentum": 0.1', '"momentum": 0.9'),
+        ('"momentum": 0.9', '"momentum": 0.1'),
+        ('"momentum": 0.9', '"momentum": 0.1'),
+        ('"momentum": 0.9', '"momentum": 0.1'),
+    ),
+    each(
+        "the other layout",
+        "words",
+        "channel axis: you predicted",
+        ('axis": 1', 'axis": 3'),
+        ('axis": 3', 'axis": 1'),
+        ('axis": 3', 'axis": 1'),
+        ('axis": 1', 'axis": 3'),
+    ),
+    each(
+        "the other kernel",
+        "words",
+        "kernel: you predicted",
+        ("(12, 48, 3, 3)", "(3, 3, 48, 12)"),
+        ("(3, 3, 48, 12)", "(12, 48, 3, 3)"),
+        ("(3, 3, 48, 12)", "(3, 3, 12, 48)"),
+        ("(12, 48, 3, 3)", "(48, 12, 3, 3)"),
+    ),
+    same(
+        "a narrower one",
+        "bottleneck",
+        "conv1 makes 8 channels, the reference's 16",
+        "width = 4 *",
+        "width = 2 *",
+    ),
+    each(
+        "one normalisation",
+        "bottleneck",
+        "has 1 batch norm and 2 convolutions",
+        ("batch_norm(width), nn.ReLU(), ", ""),
+        ("batch_norm(width), layers.ReLU(), ", ""),
+        ("batch_norm(width, rngs), nnx.relu, ", ""),
+        ('batch_norm(width), nn.Activation("relu"), ', ""),
+    ),
+    each(
+        "one ReLU",
+        "bottleneck",
+        "no ReLU behind the batch norm",
+        ("batch_norm(width), nn.ReLU(), ", "batch_norm(width), "),
+        ("batch_norm(width), layers.ReLU(), ", "batch_norm(width), "),
+        ("batch_norm(width, rngs), nnx.relu, ", "batch_norm(width, rngs), "),
+        ('batch_norm(width), nn.Activation("relu"), ', "batch_norm(width), "),
+    ),
+    each(
+        "no padding",
+        "bottleneck",
+        "pads 0 pixels on every side",
+        (", padding=1", ""),
+        (', padding="same"', ""),
+        ("padding=1", "padding=0"),
+        ("padding=1, ", ""),
+    ),
+    each(
+        "the wide kernel first",
+        "bottleneck",
+        "conv1 is 3×3, the reference's 1×1",
+        (
+            "width, 1)\n    conv = nn.Conv2d(width, growth_rate, 3, padding=1)",
+            "width, 3, padding=1)\n    conv = nn.Conv2d(width, growth_rate, 1)",
+        ),
+        (
+            'width, 1)\n    conv = layers.Conv2D(growth_rate, 3, padding="same")',
+            'width, 3, padding="same")\n    conv = layers.Conv2D(growth_rate, 1)',
+        ),
+        (
+            "width, (1, 1), rngs=rngs\n    )\n    conv = nnx.Conv(\n"
+            "        width, growth_rate, (3, 3), padding=1",
+            "width, (3, 3), padding=1, rngs=rngs\n    )\n    conv = nnx.Conv(\n"
+            "        width, growth_rate, (1, 1)",
+        ),
+        (
+            "width, 1, in_channels=in_channels)\n    conv = nn.Conv2D(\n"
+            "        growth_rate, 3, padding=1",
+            "width, 3, padding=1, in_channels=in_channels)\n    conv = nn.Conv2D(\n"
+            "        growth_rate, 1",
+        ),
+    ),
+    each(
+        "defaults in place of numbers",
+        "bottleneck",
+        (
+            "n/(n-1)",
+            "uses epsilon 1e-3, the reference 1e-5",
+            "keeps 99 %",
+            "uses epsilon 1e-3, the reference 1e-5",
+        ),
+        ("batch_norm(width)", "nn.BatchNorm2d(width)"),
+        ("batch_norm(width)", "layers.BatchNormalization()"),
+        ("batch_norm(width, rngs)", "nnx.BatchNorm(width, rngs=rngs)"),
+        ("batch_norm(width)", "nn.BatchNorm(epsilon=1e-3, in_channels=width)"),
+    ),
+    each(
+        "all the width goes out",
+        "bottleneck",
+        "conv2 makes 16 channels, the reference's 4",
+        ("nn.Conv2d(width, growth_rate,", "nn.Conv2d(width, width,"),
+        ("layers.Conv2D(growth_rate,", "layers.Conv2D(width,"),
+        ("width, growth_rate, (", "width, width, ("),
+        ("growth_rate, 3", "width, 3"),
+    ),
+)
+RECOMPUTATION = (
+    same(
+        "kept once",
+        "plain",
+        "each layer keeps what it reads twice",
+        "return 2 * read",
+        "return read",
+    ),
+    same(
+        "starts one late",
+        "plain",
+        "the first layer reads in_channels",
+        "+ layer * growth",
+        "+ (layer + 1) * growth",
+    ),
+    same(
+        "the features only",
+        "plain",
+        "these are the features",
+        "return 2 * read",
+        "return in_channels + num_layers * growth_rate",
+    ),
+    same(
+        "the last layer's maps",
+        "recomputed",
+        "no layer of the block reads",
+        "(num_layers - 1)",
+        "num_layers",
+    ),
+    same(
+        "the input is forgotten",
+        "recomputed",
+        "the block's input is read, too",
+        "in_channels + made_and_read",
+        "made_and_read",
+    ),
+    same(
+        "still twice",
+        "recomputed",
+        "the features are kept once",
+        "return in_channels + made_and_read",
+        "return 2 * (in_channels + made_and_read)",
+    ),
+    same("both grow alike", "growth", "your own functions say (4, 2)", "4, 2", "2, 2"),
+    each(
+        "nothing is computed twice",
+        "block",
+        "Nothing is computed twice here",
+        (
+            "checkpoint(\n                read, *features, use_reentrant=False\n"
+            "            )",
+            "read(*features)",
+        ),
+        ("keras.remat(read)(*features)", "read(*features)"),
+        ("@nnx.remat\n", "\n"),
+        None,  # MXNet does not tell what it keeps
+    ),
+    each(
+        "statistics move twice, or not at all",
+        "block",
+        (
+            "move twice in one step",
+            "move twice in one step",
+            "outputs differ",
+            "move twice in one step",
+        ),
+        ("call=still_later(layer)", "call=layer"),
+        ("call=still_later(layer)", "call=layer"),
+        ("return layer(X)", "layer.eval()\n                return layer(X)"),
+        (
+            "Y = _read_twice(layer, features)",
+            "_read_twice(layer, features)\n"
+            "            Y = _read_twice(layer, features)",
+        ),
+    ),
+    each(
+        "only the last maps are read",
+        "block",
+        (
+            "reads only what the last layer made",
+            "reads only what the last layer made",
+            "cannot reshape",
+            "Shape inconsistent",
+        ),
+        ("read, *features, use", "read, features[-1], use"),
+        ("(read)(*features)", "(read)(features[-1])"),
+        (
+            "read(layer, *features)\n            ### END",
+            "read(layer, features[-1])\n            ### END",
+        ),
+        ("(layer, features)", "(layer, features[-1:])"),
+    ),
+    each(
+        "the pile is turned over",
+        "block",
+        (
+            "reads the features in reverse order",
+            "reads the features in reverse order",
+            "outputs differ",
+            "outputs differ",
+        ),
+        ("read, *features, use", "read, *features[::-1], use"),
+        ("(read)(*features)", "(read)(*features[::-1])"),
+        (
+            "read(layer, *features)\n            ### END",
+            "read(layer, *features[::-1])\n            ### END",
+        ),
+        ("(layer, features)", "(layer, features[::-1])"),
+    ),
+)
+READ_THE_CURVES = (
+    same("the right ones", "nothing", "found is (0.9", "return 0.9,", "return 0.1,"),
+    same(
+        "another logarithm",
+        "nothing",
+        "found is (0.9",
+        "-np.log(0.1)",
+        "-np.log10(0.1)",
+    ),
+    same(
+        "A is not F", "diagnoses", "curve A", "rate is too small", "rate is too large"
+    ),
+    same(
+        "B is not wrong labels",
+        "diagnoses",
+        "curve B",
+        "too few training images",
+        "half of the training labels are shuffled",
+    ),
+    same(
+        "C overfits",
+        "diagnoses",
+        "curve C",
+        "the running statistics never move",
+        "too few training images",
+    ),
+    same(
+        "D overfits",
+        "diagnoses",
+        "curve D",
+        "nothing is wrong",
+        "too few training images",
+    ),
+    same(
+        "E is too small",
+        "diagnoses",
+        "curve E",
+        "half of the training labels are shuffled",
+        "the network is too small",
+    ),
+    same(
+        "F is not shuffled",
+        "diagnoses",
+        "curve F",
+        "the learning rate is too large",
+        "the batches are not shuffled",
+    ),
+    same(
+        "no word on D",
+        "diagnoses",
+        "curve D has no diagnosis",
+        '        "D": "nothing is wrong",\n',
+        "",
+    ),
+    same(
+        "in other words",
+        "diagnoses",
+        "is none of the offered diagnoses",
+        "too few training images",
+        "overfitting",
+    ),
+    same(
+        "a letter too many",
+        "diagnoses",
+        "there is no curve G",
+        '"A": ',
+        '"G": "nothing is wrong", "A": ',
+    ),
+)
+WRONG: dict[str, tuple[Wrong, ...]] = {
+    "conv_block": CONV_BLOCK,
+    "count_parameters": COUNT_PARAMETERS,
+    "dense_block": DENSE_BLOCK,
+    "find_the_bug": FIND_THE_BUG,
+    "read_the_curves": READ_THE_CURVES,
+    "recomputation": RECOMPUTATION,
+    "transition_block": TRANSITION_BLOCK,
+    "translate": TRANSLATE,
+}
