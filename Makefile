@@ -5,7 +5,7 @@ PORT ?= 8000
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install book serve test check nbval pytest format clean
+.PHONY: help install book pdf serve test test-latest check nbval pytest format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -24,10 +24,21 @@ book: install  ## run what changed and build the site, _build/html/index.html
 	$(BIN)/python -m book run
 	$(BIN)/python -m book site
 
+pdf: install  ## the whole book as a PDF, _build/pdf (needs LaTeX, and says what to install)
+	$(BIN)/python -m book pdf
+
 serve: install  ## show the built site on http://localhost:8000 (PORT=… for another)
 	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
 
 test: check book pytest nbval  ## all tests: linters, stale files, pytest, every notebook
+
+# Colab's Python, where there is one. Whatever is installed, each call brings the newest.
+LATEST ?= $(shell python3.12 -c '' 2>/dev/null && echo python3.12 || echo $(PYTHON))
+test-latest:  ## all notebooks as in Colab, with the newest packages (.venv-latest)
+	test -x .venv-latest/bin/python || $(LATEST) -m venv .venv-latest
+	.venv-latest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager \
+		--requirement requirements-latest.txt
+	.venv-latest/bin/python -m book colab
 
 check: install  ## linters, and files that are generated but no longer up to date
 	$(BIN)/ruff check .

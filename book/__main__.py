@@ -1,4 +1,4 @@
-"""Command line of the book: python -m book split|run|pages|site|check|notebooks|env."""
+"""Command line of the book: `python -m book --help` lists the subcommands."""
 
 import argparse
 import sys
@@ -24,14 +24,16 @@ def _options(arguments: Sequence[str] | None, book: Book) -> argparse.Namespace:
         prog="python -m book", description="Builds the book."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    split = commands.add_parser("split", help="chapters → notebooks and models")
+    split = commands.add_parser("split", help="sources → notebooks and models")
     run = commands.add_parser("run", help="split, then execute what has changed")
+    colab = commands.add_parser("colab", help="execute copies as Colab would")
     commands.add_parser("pages", help="executed notebooks → pages of the site")
     commands.add_parser("site", help="pages → _build/html")
+    commands.add_parser("pdf", help="pages → _build/pdf, by LaTeX")
     commands.add_parser("check", help="name what is stale, missing or broken")
     commands.add_parser("notebooks", help="list those that can run on this machine")
     commands.add_parser("env", help="print the settings with which notebooks run")
-    for command in (split, run):
+    for command in (split, run, colab):
         command.add_argument(
             "--chapter",
             action="append",
@@ -45,9 +47,10 @@ def _options(arguments: Sequence[str] | None, book: Book) -> argparse.Namespace:
             help="only this one (may be repeated)",
         )
     run.add_argument("--force", action="store_true", help="execute unchanged ones too")
-    run.add_argument(
-        "--jobs", type=_positive, default=2, help="notebooks at a time (default: 2)"
-    )
+    for command in (run, colab):
+        command.add_argument(
+            "--jobs", type=_positive, default=2, help="notebooks at a time (default: 2)"
+        )
     return parser.parse_args(arguments)
 
 
@@ -68,15 +71,26 @@ def _selection(book: Book, options: argparse.Namespace) -> tuple[list, list]:
 
 def _split(book: Book, options: argparse.Namespace) -> int:
     from book.split import split
+    from book.worksheets import write_worksheets
 
     split(book, *_selection(book, options))
+    write_worksheets(book)
     return 0
 
 
 def _run(book: Book, options: argparse.Namespace) -> int:
     from book.run import run
+    from book.worksheets import write_worksheets
 
+    write_worksheets(book)
     run(book, *_selection(book, options), force=options.force, jobs=options.jobs)
+    return 0
+
+
+def _colab(book: Book, options: argparse.Namespace) -> int:
+    from book.colab import run_in_colab
+
+    run_in_colab(book, *_selection(book, options), jobs=options.jobs)
     return 0
 
 
@@ -91,6 +105,13 @@ def _site(book: Book, options: argparse.Namespace) -> int:
     from book.site import build_site
 
     build_site(book)
+    return 0
+
+
+def _pdf(book: Book, options: argparse.Namespace) -> int:
+    from book.pdf import build_pdf
+
+    print(book.relative(build_pdf(book)))
     return 0
 
 
@@ -125,8 +146,10 @@ def _env(book: Book, options: argparse.Namespace) -> int:
 _COMMANDS = {
     "split": _split,
     "run": _run,
+    "colab": _colab,
     "pages": _pages,
     "site": _site,
+    "pdf": _pdf,
     "check": _check,
     "notebooks": _notebooks,
     "env": _env,

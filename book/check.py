@@ -5,11 +5,10 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from book.check_references import Problem, references
 from book.inputs import inputs, is_executed, recorded_inputs
 from book.labels import Labels, read_labels, sources
-from book.markdown import CITATIONS, is_address, resolve
 from book.models import models_text
-from book.myst import INLINE, Block, has_body, role_target, walk
 from book.pages import page_notebook
 from book.run import stderr
 from book.source import (
@@ -19,17 +18,20 @@ from book.source import (
     Chapter,
     covered,
     groups,
-    read_text,
     stated_reason,
 )
 from book.split import notebook_text, read_notebook
+from book.worksheets import (
+    FOLDER,
+    read_worksheets,
+    worksheet_labels,
+    worksheet_texts,
+)
 from d2l_lite import TITLES, installed
 
-Problem = tuple[str, int, str]  # file, line, what is wrong and what to do
 IMAGES = ("image/png", "image/svg+xml", "image/jpeg")
 SPLIT = "run `python -m book split`"
 RUN = "run `python -m book run`"
-SPHINX_LABELS = ("genindex", "modindex", "search")
 # Bytes of the files that notebooks share: each one, and a chapter's together.
 FILE_LIMIT, FILES_LIMIT = 1_000_000, 2_000_000
 
@@ -51,7 +53,8 @@ def check(book: Book) -> list[str]:
         problems += _orphans(book, framework)
     for path in sources(book):
         problems += _listed(book, path)
-        problems += _references(book, path, labels)
+        problems += references(book, path, labels)
+    problems += _worksheets(book, labels)
     return [f"{file}:{line}: {what}" for file, line, what in sorted(set(problems))]
 
 
@@ -188,97 +191,30 @@ def _orphans(book: Book, framework: str) -> Iterator[Problem]:
             )
 
 
+def _worksheets(book: Book, labels: Labels) -> Iterator[Problem]:
+    """Faults of the worksheets, and notebooks that are not what they make."""
+    expected = set()
+    for worksheet in read_worksheets(book):
+        yield from _groups(worksheet)
+        known = worksheet_labels(book, labels, worksheet)
+        yield from references(book, worksheet.path, known)
+        try:
+            for path, text in worksheet_texts(book, worksheet, labels):
+                expected.add(path)
+                if not path.exists() or path.read_text(encoding="utf-8") != text:
+                    what = f"differs from chapters/{worksheet.name}.md; {SPLIT}"
+                    yield book.relative(path), 1, what
+        except BookError as error:
+            yield _located(error)
+            return
+    folder = book.root / FOLDER
+    found = {*folder.glob("*/*.ipynb"), *folder.glob("solutions/*/*.ipynb")}
+    for path in sorted(found - expected):
+        if not path.parent.name.startswith("."):
+            yield book.relative(path), 1, "no worksheet makes this; delete it"
+
+
 def _listed(book: Book, path: Path) -> Iterator[Problem]:
     name = book.relative(path)
     if name.removesuffix(".md") not in book.documents:
         yield name, 1, "is not in _toc.yml; list it there or delete it"
-
-
-def _references(book: Book, path: Path, labels: Labels) -> Iterator[Problem]:
-    """Broken references and images without alternative text in one document."""
-    reader = _References(book, path, labels)
-    for block in walk(read_text(path, book.relative(path))):
-        for line, what in reader.problems(block):
-            yield book.relative(path), line, what
-
-
-class _References:
-    """What one document refers to, held against what there is."""
-
-    def __init__(self, book: Book, path: Path, labels: Labels) -> None:
-        self.root = book.root
-        self.document = book.relative(path).removesuffix(".md")
-        self.labels = labels
-
-    def problems(self, block: Block) -> Iterator[tuple[int, str]]:
-        if block.kind == "directive":
-            yield from ((block.line, what) for what in self._directive(block))
-        text = block.text if block.kind == "text" else block.argument
-        if block.kind == "directive" and block.name in ("figure", "image", "solution"):
-            text = ""  # a path or a label, seen above
-        if block.name == "list-table":
-            yield from self._inline(block.text, block.body_line)
-        if block.kind in ("text", "heading") or has_body(block):
-            yield from self._inline(text, block.line)
-
-    def _directive(self, block: Block) -> Iterator[str]:
-        if block.name in ("figure", "image"):
-            if not block.options.get("alt"):
-                yield f"{{{block.name}}} has no alternative text; add `:alt: …`"
-            yield from self._file(block.argument)
-        if block.name == "solution" and block.argument not in self.labels.names:
-            yield f"no exercise has the label {block.argument!r}; correct the label"
-
-    def _inline(self, text: str, line: int) -> Iterator[tuple[int, str]]:
-        for match in INLINE.finditer(text):
-            at = line + text[: match.start()].count("\n")
-            if match["role"]:
-                found = self._role(match["role"], match["content"])
-            elif match["target"] is not None:
-                found = self._link(match["image"], match["text"], match["target"])
-            else:
-                continue
-            yield from ((at, what) for what in found)
-
-    def _role(self, role: str, content: str) -> Iterator[str]:
-        _, target = role_target(content)
-        if role in CITATIONS:
-            for key in (key.strip() for key in content.split(",")):
-                if self.labels.citation(key) is None:
-                    yield f"{key!r} is not in book/references.bib; add it there"
-        elif role in ("ref", "numref", "eq"):
-            if target not in self.labels.names and target not in SPHINX_LABELS:
-                yield f"no label {target!r} in the book; correct it"
-            elif role == "eq" and self.labels.names[target].kind != "Equation":
-                yield f"{target!r} is no equation; use {{ref}}"
-        elif role == "doc":
-            yield from self._document(target)
-        elif role == "term" and target.lower() not in self.labels.terms:
-            yield f"no glossary has the term {target!r}; add it in book/notation.md"
-        elif role == "download":
-            yield from self._file(target)
-
-    def _link(self, image: str, text: str, target: str) -> Iterator[str]:
-        if image and not text.strip():
-            yield f"the image {target} has no alternative text; write ![text]({target})"
-        path, _, anchor = target.partition("#")
-        if is_address(target) or path in self.labels.names:
-            return
-        if path:
-            yield from self._file(path)
-            return
-        known = self.labels.slugs[self.document]
-        if anchor not in self.labels.names and anchor not in known:
-            yield f"no label or heading {anchor!r} in this document; correct the link"
-
-    def _document(self, target: str) -> Iterator[str]:
-        document = resolve(self.document, target)
-        if document not in self.labels.titles:
-            yield f"no document {target!r} ({document}.md); correct the reference"
-
-    def _file(self, target: str) -> Iterator[str]:
-        if is_address(target):
-            return
-        path = resolve(self.document, target.partition("?")[0], suffix="")
-        if not (self.root / path).exists() and not (self.root / f"{path}.md").exists():
-            yield f"the file {target} does not exist ({path}); correct the path"

@@ -62,7 +62,9 @@ def library_inputs(book: Book, framework: str) -> str:
     """
     root = book.root / "d2l_lite"
     others = {f"{name}.py" for name in FRAMEWORKS if name != framework}
-    modules = [path for path in sorted(root.glob("*.py")) if path.name not in others]
+    # Not the classroom, which no chapter uses.
+    found = [*sorted(root.glob("*.py")), *sorted(root.glob("devices/*.py"))]
+    modules = [path for path in found if path.name not in others]
     modules.append(book.models_path(framework))
     digest = hashlib.sha256(repr(sorted(ENVIRONMENT.items())).encode())
     for path in modules:

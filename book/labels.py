@@ -47,7 +47,7 @@ def read_labels(book: Book) -> Labels:
     """Reads the sources of all documents and book/references.bib."""
     labels = Labels()
     for path in sources(book):
-        _read_document(book, path, labels)
+        read_document(book, path, labels)
     path = book.root / "book" / "references.bib"
     if path.exists():
         try:
@@ -69,7 +69,8 @@ def slug(title: str) -> str:
     return re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-")
 
 
-def _read_document(book: Book, path: Path, labels: Labels) -> None:
+def read_document(book: Book, path: Path, labels: Labels) -> None:
+    """Adds what one document defines."""
     document = book.relative(path).removesuffix(".md")
     counts: Counter[str] = Counter()
     pending: list[str] = []

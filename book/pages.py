@@ -6,7 +6,6 @@ from copy import deepcopy
 from itertools import groupby
 from pathlib import Path
 
-import mathjax
 import nbformat
 from nbformat import NotebookNode
 
@@ -24,14 +23,8 @@ from book.source import (
 from book.split import METADATA
 from d2l_lite import TITLES
 
-MATHJAX = Path(mathjax.__file__).parent / "static/mathjax"
-# What tex-chtml.js loads when a formula needs it; the rest is in the file itself.
-MATHJAX_FILES = (
-    "LICENSE",
-    "es5/tex-chtml.js",
-    "es5/input/tex/extensions/*.js",
-    "es5/output/chtml/fonts/woff-v2/*.woff",
-)
+# Of one page only; Jupyter Book loads every script in _static on all of them.
+EXPLORER = Path(__file__).parent / "explorer"
 HEADING = re.compile(r"\A\s*#{1,6}\s")
 FRONT_MATTER = ("*.md", "*.bib", "figures/*")
 
@@ -116,7 +109,6 @@ def _files(book: Book) -> Iterator[tuple[str, bytes]]:
         if path.is_file():
             name = path.relative_to(Path(__file__).parent / "static").as_posix()
             yield f"_static/{name}", path.read_bytes()
-    for pattern in MATHJAX_FILES:
-        for path in MATHJAX.glob(pattern):
-            name = path.relative_to(MATHJAX).as_posix().removeprefix("es5/")
-            yield f"_vendor/mathjax/{name}", path.read_bytes()
+    for path in EXPLORER.iterdir():
+        if path.suffix in (".css", ".js"):
+            yield f"_vendor/explorer/{path.name}", path.read_bytes()

@@ -109,18 +109,22 @@ class Book:
         return path.relative_to(self.root).as_posix()
 
 
-def read_chapter(path: Path) -> Chapter:
-    """Reads a chapter; a cell's id depends on its type, tags and source only."""
+def read_chapter(path: Path, name: str = "") -> Chapter:
+    """Reads a chapter; a cell's id depends on its type, tags and source only.
+
+    `name` is its path in chapters/ without suffix, where that is not the file's stem.
+    """
+    name = name or path.stem
     if not path.exists():
         raise BookError(
-            f"_toc.yml: chapters/{path.stem} has no source; write chapters/{path.name} "
+            f"_toc.yml: chapters/{name} has no source; write chapters/{name}.md "
             "or take the entry out"
         )
-    text = read_text(path, f"chapters/{path.name}")
+    text = read_text(path, f"chapters/{name}.md")
     try:
         notebook = myst_to_notebook(text, add_source_map=True)
     except MystMetadataParsingError as error:
-        raise BookError(f"chapters/{path.name}: {error}") from None
+        raise BookError(f"chapters/{name}.md: {error}") from None
     text_lines = text.splitlines()
     occurrences: Counter[str] = Counter()
     lines = {}
@@ -131,7 +135,7 @@ def read_chapter(path: Path) -> Chapter:
                 line += 1
             line += 1
         lines[cell.id] = line
-    return Chapter(path.stem, path, tuple(notebook.cells), lines)
+    return Chapter(name, path, tuple(notebook.cells), lines)
 
 
 def cell_id(cell: NotebookNode, occurrences: Counter[str]) -> str:

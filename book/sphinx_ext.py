@@ -3,80 +3,23 @@
 from __future__ import annotations
 
 import ast
-import re
-from html import unescape
-from itertools import groupby
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 from zlib import crc32
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
-from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
-from sphinx_design.shared import create_component
 
+from book import tabs
+from book.downloads import archive_button
+from book.links import button, colab_url, menu, plain_title, repository
 from book.source import FRAMEWORKS
 from d2l_lite import TITLES
 
 THEME_BUTTONS = {"download-buttons", "launch-buttons", "source-buttons"}
-
-
-def framework_of(node: nodes.Node) -> str | None:
-    """The framework whose tag a code cell or a container of prose carries, if any."""
-    if not isinstance(node, nodes.container):
-        return None
-    classes = {name.replace("-", "_") for name in node["classes"]}
-    return next((f for f in FRAMEWORKS if f"tag_{f}" in classes), None)
-
-
-def tab_set(cells: list[nodes.Element]) -> nodes.container:
-    """One sphinx-design tab set that holds each framework's cells in its tab."""
-    items = []
-    for framework in FRAMEWORKS:
-        own = [cell for cell in cells if framework_of(cell) == framework]
-        if not own:
-            continue
-        title = TITLES[framework]
-        label = nodes.rubric(
-            title,
-            title,
-            classes=["sd-tab-label", f"framework-{framework}"],
-            sync_id=framework,
-            sync_group="framework",
-        )
-        content = create_component(
-            "tab-content", classes=["sd-tab-content"], children=own
-        )
-        items.append(
-            create_component(
-                "tab-item", classes=["sd-tab-item"], children=[label, content]
-            )
-        )
-    return create_component(
-        "tab-set", classes=["sd-tab-set", "framework-tabs"], children=items
-    )
-
-
-class FrameworkTabs(SphinxTransform):
-    """Wrap every run of framework-tagged cells in a tab set."""
-
-    default_priority = 880
-
-    def apply(self, **kwargs: Any) -> None:
-        for parent in self.document.findall(
-            lambda node: isinstance(node, nodes.document | nodes.section)
-        ):
-            children: list[nodes.Node] = []
-            for tagged, run in groupby(
-                parent.children, lambda node: framework_of(node) is not None
-            ):
-                cells = list(run)
-                children += [tab_set(cells)] if tagged else cells
-            parent.children = []
-            parent.extend(children)
 
 
 class Exported(SphinxDirective):
@@ -95,7 +38,7 @@ class Exported(SphinxDirective):
                 raise self.error(f"d2l_lite/models/{framework}.py has no {name}")
             block = nodes.literal_block(code, code, language="python")
             cells.append(nodes.container("", block, classes=[f"tag_{framework}"]))
-        return [tab_set(cells)]
+        return [tabs.tab_set(cells)]
 
 
 def definition(source: str, name: str) -> str | None:
@@ -106,41 +49,8 @@ def definition(source: str, name: str) -> str | None:
     return None
 
 
-def repository(config: Config) -> tuple[str, str]:
-    """URL and branch of the repository, from _config.yml."""
-    options = config.html_theme_options
-    return options["repository_url"].rstrip("/"), options["repository_branch"]
-
-
-def button(text: str, url: str, icon: str, tooltip: str) -> dict[str, str]:
-    """One link in a menu of the theme's header."""
-    return {
-        "type": "link",
-        "text": text,
-        "url": url,
-        "icon": icon,
-        "tooltip": tooltip,
-    }
-
-
-def menu(label: str, icon: str, tooltip: str, buttons: list) -> dict[str, Any]:
-    """One menu of the theme's header."""
-    return {
-        "type": "group",
-        "label": label,
-        "icon": icon,
-        "tooltip": tooltip,
-        "buttons": buttons,
-    }
-
-
 def notebook_menus(config: Config, chapter: str, pathto: Any) -> list[dict[str, Any]]:
     """The menus "Open in Colab" and "Download notebook" of a chapter."""
-    url, branch = repository(config)
-    colab = url.replace(
-        "https://github.com", "https://colab.research.google.com/github"
-    )
-    folder = quote(f"blob/{branch}/chapters")
     return [
         menu(
             "colab-buttons",
@@ -149,7 +59,7 @@ def notebook_menus(config: Config, chapter: str, pathto: Any) -> list[dict[str, 
             [
                 button(
                     TITLES[f],
-                    f"{colab}/{folder}/{f}/{chapter}.ipynb",
+                    colab_url(config, f"chapters/{f}/{chapter}.ipynb"),
                     f"fa-framework framework-{f}",
                     f"Open the {TITLES[f]} notebook in Colab",
                 )
@@ -174,13 +84,10 @@ def notebook_menus(config: Config, chapter: str, pathto: Any) -> list[dict[str, 
 
 
 def source_menu(config: Config, page: str, title: str) -> dict[str, Any]:
-    """The menu of links to the repository: source, edit, report.
-
-    The title is the theme's, with HTML around its number.
-    """
+    """The menu of links to the repository: source, edit, report."""
     url, branch = repository(config)
-    title = unescape(re.sub(r"<[^>]+>", "", title))
-    report = urlencode({"title": f"{title}: ", "body": f"Page: {page}\n\n"})
+    subject = f"{plain_title(title)}: "
+    report = urlencode({"title": subject, "body": f"Page: {page}\n\n"})
     return menu(
         "source-buttons",
         "fab fa-github",
@@ -217,34 +124,30 @@ def set_header(
     folder, _, chapter = page.partition("/")
     if folder == "chapters":
         buttons += notebook_menus(app.config, chapter, context["pathto"])
+        buttons[-1]["buttons"].append(archive_button(context["pathto"]))
     buttons.append(source_menu(app.config, page, context["title"]))
     context["header_buttons"] = buttons
 
 
 def set_paths(app: Sphinx, config: Config) -> None:
-    """Serve MathJax from the site itself, and put our templates before the theme's."""
+    """Put our templates before the theme's."""
     config.templates_path.append(str(Path(__file__).with_name("templates")))
-    # Every script under _static would be loaded on every page: MathJax lies beside.
-    config.html_static_path.append("_vendor")
 
 
 def own_version() -> int:
-    """A number that changes with this file and what every page refers to.
+    """A number that changes with whatever the pages are made of besides their text.
 
     Sphinx then makes all pages anew: they name style sheets by their checksums.
     """
-    static = sorted(Path(__file__).with_name("static").iterdir())
-    return crc32(b"".join(path.read_bytes() for path in (Path(__file__), *static)))
+    kinds = {".css", ".html", ".js", ".py", ".svg"}
+    paths = (p for p in Path(__file__).parent.rglob("*") if p.suffix in kinds)
+    return crc32(b"".join(path.read_bytes() for path in sorted(paths)))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
-    app.add_transform(FrameworkTabs)
+    tabs.setup(app)
     app.add_directive("exported", Exported)
     app.connect("config-inited", set_paths)
     app.connect("html-page-context", set_header, priority=900)
-    return {
-        "env_version": own_version(),
-        "parallel_read_safe": True,
-        "parallel_write_safe": True,
-    }
+    return {"env_version": own_version(), "parallel_read_safe": True}

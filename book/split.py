@@ -97,7 +97,7 @@ def _cells(
     occurrences: Counter[str] = Counter()
     cells = [
         new_markdown_cell(_banner(book, chapter, framework, labels)),
-        new_code_cell(_installation(book, chapter, framework)),
+        new_code_cell(installation(book, chapter, framework)),
     ]
     for cell in cells:
         cell.id = cell_id(cell, occurrences)
@@ -137,7 +137,7 @@ def _banner(book: Book, chapter: Chapter, framework: str, labels: Labels) -> str
     return text
 
 
-def _installation(book: Book, chapter: Chapter, framework: str) -> str:
+def installation(book: Book, chapter: Chapter, framework: str) -> str:
     """The cell that prepares Colab; it does nothing elsewhere."""
     url, branch = book.repository
     extra = "" if framework == "mxnet" else f"[{framework}]"

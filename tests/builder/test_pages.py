@@ -1,5 +1,6 @@
 """From merged cells to the pages that Sphinx reads, and to a site."""
 
+import re
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlparse
 
@@ -11,13 +12,19 @@ from docutils.utils import new_document
 from book.pages import page_notebook, write_pages
 from book.site import build_site
 from book.source import FRAMEWORKS, Book, BookError, tags
-from book.sphinx_ext import FrameworkTabs, definition, source_menu
+from book.sphinx_ext import definition, source_menu
 from book.split import split
+from book.tabs import FrameworkTabs
 
 GROUP = "".join(
     f"```{{code-cell}} ipython3\n:tags: [{name}]\n\nx = 1\n```\n\n"
     for name in FRAMEWORKS
 )
+TABS = "".join(
+    f":::{{tab-item}} {name}\n:sync: {name}\n\nOnly {name}.\n:::\n\n"
+    for name in ("jax", "theano")
+)
+TABS = f"# A book\n\n::::{{tab-set}}\n:sync-group: framework\n\n{TABS}::::\n"
 SETTINGS = (Book().root / "_config.yml").read_text(encoding="utf-8")
 
 
@@ -33,9 +40,6 @@ def test_tree_is_complete(temporary_book):
         "book/references.bib",
         "chapters/first.ipynb",
         "_static/book.css",
-        "_vendor/mathjax/LICENSE",
-        "_vendor/mathjax/tex-chtml.js",
-        "_vendor/mathjax/output/chtml/fonts/woff-v2/MathJax_Main-Regular.woff",
     ):
         assert (folder / name).is_file(), name
     nbformat.validate(nbformat.read(folder / "chapters/first.ipynb", as_version=4))
@@ -130,15 +134,34 @@ def test_definition_is_the_source_as_written():
 
 
 def test_site_is_refused_until_the_last_warning_is_gone(temporary_book):
-    temporary_book.write("_config.yml", SETTINGS)
-    temporary_book.chapters(first=f"# First\n\n![A plot](no.png)\n\n{GROUP}")
+    macros = "mathjax3_config: {tex: {macros: {half: '\\frac{1}{2}'}}}"
+    renderer = "html_math_renderer: book\n"
+    assert renderer in SETTINGS
+    settings = SETTINGS.replace(renderer, f"{renderer}    {macros}\n")
+    temporary_book.write("_config.yml", settings)
+    text = f"# First\n\n![A plot](no.png)\n\n$$\\nosuch{{x}} + \\half$$ (a)\n\n{GROUP}"
+    temporary_book.chapters(first=text)
     book = temporary_book.edit("_toc.yml", "root:", "format: jb-book\nroot:")
+    temporary_book.write("book/index.md", TABS)
     split(book)
     for _ in range(2):
-        with pytest.raises(BookError, match=r"no\.png"):
+        with pytest.raises(BookError) as refused:
             build_site(book)
-    site = build_site(temporary_book.edit("chapters/first.md", "![A plot](no.png)", ""))
+        assert "no.png" in str(refused.value)
+        assert "a tab says ':sync: theano'" in str(refused.value)
+        formula = r"chapters/first.*\\nosuch\{x\} \+ \\half.*Undefined control sequence"
+        assert re.search(formula, str(refused.value))
+    temporary_book.edit("book/index.md", ":sync: theano", ":sync: mxnet")
+    temporary_book.edit("chapters/first.md", "![A plot](no.png)", "By {eq}`a`:")
+    site = build_site(temporary_book.edit("chapters/first.md", r"\nosuch", r"\sqrt"))
     html = (site / "chapters/first.html").read_text(encoding="utf-8")
-    assert html.count("data-sync-group") == 4
+    assert html.count('role="tabpanel"') == 4
+    assert html.count("<mjx-container") == 1
+    assert "<mfrac><mn>1</mn><mn>2</mn></mfrac>" in html
+    assert 'href="#equation-a"' in html and 'id="equation-a"' in html
+    assert not re.search("<script[^>]*mathjax", html, re.IGNORECASE)
+    html = (site / "book/index.html").read_text(encoding="utf-8")
+    notes = re.findall(r"There is nothing for (\w+) here", html)
+    assert notes == ["PyTorch", "TensorFlow"]
+    assert html.index("Only jax.") < html.index("Only theano.")
     assert (site / "notebooks/jax/first.ipynb").is_file()
-    assert (site / "_static/mathjax/LICENSE").is_file()

@@ -286,6 +286,8 @@ def test_only_what_is_selected_runs_again(
         ("d2l_lite/jax.py", "1", "2", True),
         ("d2l_lite/pytorch.py", "1", "2", False),
         ("d2l_lite/models/jax.py", "1", "2", True),
+        ("d2l_lite/devices/jax.py", "1", "2", True),
+        ("d2l_lite/devices/mxnet.py", "1", "2", False),
         ("d2l_lite/sample/images.bin", "1", "2", True),
         ("requirements.txt", "1.26.4", "1.26.5", True),
         ("requirements.txt", "# why", "# because", False),
@@ -299,7 +301,8 @@ def test_what_counts_as_an_input(
 ) -> None:
     module = "def f():\n    'Doc'\n\n    return 1  # one\n"
     temporary_book.write("d2l_lite/data.py", module)
-    for name in ("jax.py", "pytorch.py", "models/jax.py", "sample/images.bin"):
+    modules = ("jax.py", "pytorch.py", "models/jax.py", "sample/images.bin")
+    for name in (*modules, "devices/jax.py", "devices/mxnet.py"):
         temporary_book.write(f"d2l_lite/{name}", "x = 1\n")
     temporary_book.write(
         "requirements.txt",

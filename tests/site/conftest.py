@@ -2,7 +2,10 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -31,16 +34,17 @@ class Visit:
         self.document = ""
         self.errors: list[str] = []
         self.outside: list[str] = []
+        self.requests: list[str] = []
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
         page.on("requestfailed", lambda request: self.errors.append(request.url))
         page.route(lambda url: not url.startswith(OPEN), self._on_outside)
 
     def go(self, document: str, query: str = "") -> Page:
-        """Opens a document (`chapters/densenet`) and waits for its mathematics."""
+        """Opens a document (`chapters/densenet`)."""
         self.document = document
         self.page.goto((self.site / f"{document}.html").as_uri() + query)
-        self.page.evaluate("window.MathJax?.startup.promise")
         return self.page
 
     def _on_console(self, message) -> None:
@@ -100,3 +104,20 @@ def tab(
     visit.go(request.param)
     yield visit
     page.close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def address(site: Path) -> Iterator[str]:
+    """The site over HTTP, at this address."""
+    handler = partial(Quiet, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()

@@ -15,11 +15,6 @@ from d2l_lite import TITLES
 BOOK = Book()
 CHAPTERS = [name for name in BOOK.documents if name.startswith("chapters/")]
 
-TAB_SETS = """() => [...document.querySelectorAll(".sd-tab-set")].map(set =>
-    [...set.querySelectorAll(":scope > label")].map(label => label.dataset.syncId))"""
-CHOSEN = """() => [...document.querySelectorAll(".sd-tab-set > input:checked + label")]
-    .map(label => label.dataset.syncId)"""
-
 
 def test_page_loads_whole_and_asks_nobody(tab):
     page = tab.page
@@ -43,16 +38,6 @@ def test_mathematics_is_set(tab):
     formulas = page.locator(".bd-article .math")
     assert formulas.count() == page.locator(".bd-article .math > mjx-container").count()
     assert page.locator("mjx-merror").count() == 0
-
-
-def test_tab_sets_have_all_frameworks_and_follow_a_click(tab):
-    page = tab.page
-    sets = page.evaluate(TAB_SETS)
-    assert sets or tab.document not in CHAPTERS
-    assert sets == [list(FRAMEWORKS)] * len(sets)
-    for framework in reversed(FRAMEWORKS if sets else ()):
-        page.locator(f"label[data-sync-id={framework}]").last.click()
-        assert page.evaluate(CHOSEN) == [framework] * len(sets)
 
 
 @cache
@@ -81,11 +66,11 @@ def test_a_mistake_is_reported_under_a_plain_title(tab):
 
 def test_a_phone_need_not_scroll_sideways(tab):
     page = tab.page
-    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_viewport_size({"width": 360, "height": 780})
     for framework in FRAMEWORKS:
-        for label in page.locator(f"label[data-sync-id={framework}]").all()[:1]:
-            label.click()
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        for button in page.locator(f".framework-tab.framework-{framework}").all()[:1]:
+            button.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 @pytest.mark.parametrize("document", CHAPTERS)
@@ -95,7 +80,8 @@ def test_notebook_of_each_framework_is_offered(visit, document):
     downloads = page.locator(".dropdown-notebook-buttons a")
     colab = page.locator(".dropdown-colab-buttons a")
     titles = [TITLES[framework] for framework in FRAMEWORKS]
-    assert [text.strip() for text in downloads.all_text_contents()] == titles
+    offered = [text.strip() for text in downloads.all_text_contents()]
+    assert offered == [*titles, "All notebooks (zip)"]
     assert [text.strip() for text in colab.all_text_contents()] == titles
     repository, branch = BOOK.repository
     folder = f"{urlparse(repository).path}/blob/{branch}/chapters"
@@ -107,40 +93,6 @@ def test_notebook_of_each_framework_is_offered(visit, document):
         assert link.get_attribute("download") == f"{chapter}_{framework}.ipynb"
         path = Path(unquote(urlparse(link.evaluate("a => a.href")).path))
         assert json.loads(path.read_text())["nbformat"] == 4
-
-
-def test_choice_survives_to_the_next_page(visit):
-    tab = visit()
-    tab.go("book/index").locator("label[data-sync-id=jax]").first.click()
-    for document in BOOK.documents:
-        assert set(tab.go(document).evaluate(CHOSEN)) <= {"jax"}
-    assert set(visit().go("book/index").evaluate(CHOSEN)) == {"jax"}
-
-
-@pytest.mark.parametrize(
-    ("query", "chosen"),
-    [
-        ("?framework=mxnet", "mxnet"),
-        ("?framework=JAX", "jax"),
-        ("?framework=theano", "pytorch"),
-        ("?framework=", "pytorch"),
-    ],
-)
-def test_address_chooses_the_framework(visit, query, chosen):
-    tab = visit()
-    assert set(tab.go("book/index", query).evaluate(CHOSEN)) == {chosen}
-    # What the address asked for is remembered only if there is such a framework.
-    assert set(tab.go("book/index").evaluate(CHOSEN)) == {chosen}
-    assert tab.errors == []
-
-
-def test_pressed_tab_stays_in_place(visit):
-    page = visit().go(CHAPTERS[1])
-    label = page.locator("label[data-sync-id=tensorflow]").last
-    label.scroll_into_view_if_needed()
-    before = label.bounding_box()["y"]
-    label.click()
-    assert label.bounding_box()["y"] == pytest.approx(before, abs=1)
 
 
 def test_front_door_leads_to_the_book(visit):

@@ -1,0 +1,92 @@
+"""How much a page fetches, and that nothing on it moves while it loads."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+
+from book.source import Book
+
+REQUESTS = 40
+BYTES = 1_500_000
+# Google's "good" is below 0.1; nothing at all is to move here but a rounded pixel.
+SHIFT = 0.001
+
+WATCH = """
+window.moved = [];
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) {
+    const nodes = entry.sources.map(({ node }) => node?.outerHTML?.slice(0, 80));
+    if (!entry.hadRecentInput) window.moved.push([entry.value, nodes]);
+  }
+}).observe({ type: "layout-shift", buffered: true });
+"""
+# Reads to the end, until every image on the way is there and drawn.
+READ = """async () => {
+  await document.fonts.ready;
+  for (const image of document.images) {
+    if (image.checkVisibility()) {
+      image.scrollIntoView({ behavior: "instant" });
+      await image.decode();
+    }
+  }
+  window.scrollTo({ top: document.body.scrollHeight, behavior: "instant" });
+  for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
+  return window.moved;
+}"""
+
+SIZES = """() => Promise.all([...document.querySelectorAll(".bd-article img")].map(
+  async (image) => {
+    const said = image.getAttribute("width") / image.getAttribute("height");
+    const lazy = image.loading === "lazy";
+    image.loading = "eager";
+    await image.decode();
+    return [image.src, lazy, said, image.naturalWidth / image.naturalHeight];
+  }))"""
+
+
+def size(url: str) -> int:
+    return Path(unquote(urlparse(url).path)).stat().st_size
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+@pytest.mark.parametrize("document", Book().documents)
+def test_nothing_moves_and_little_is_fetched(visit, document, width):
+    tab = visit()
+    tab.page.set_viewport_size({"width": width, "height": 900})
+    tab.page.add_init_script(WATCH)
+    page = tab.go(document)
+    assert len(tab.requests) <= REQUESTS, tab.requests
+    files = [url for url in tab.requests if url.startswith("file:")]
+    assert sum(map(size, files)) <= BYTES
+    moved = page.evaluate(READ)
+    assert sum(value for value, _ in moved) < SHIFT, moved
+    assert tab.errors == []
+    # Also those of hidden tabs, which are fetched when they are looked at.
+    for name, lazy, said, true in page.evaluate(SIZES):
+        assert lazy, name
+        assert said == pytest.approx(true, rel=0.01), name
+
+
+@pytest.mark.parametrize("document", ["book/index", "chapters/training"])
+def test_first_visit_over_http(browser, address, document):
+    context = browser.new_context()  # with nothing in its cache
+    page = context.new_page()
+    responses = []
+    page.on("response", lambda response: responses.append(response))
+    page.goto(f"{address}/{document}.html", wait_until="load")
+    assert {response.status for response in responses} == {200}
+    assert len(responses) <= REQUESTS
+    assert sum(len(response.body()) for response in responses) <= BYTES
+    context.close()
+
+
+def test_site_carries_nothing_that_no_page_uses(site):
+    files = [path for path in site.rglob("*") if path.is_file()]
+    wrong = {".map", ".ttf", ".po", ".mo", ".scss", ".ts"}
+    assert [path for path in files if path.suffix in wrong] == []
+    fonts = [path.stem for path in files if path.suffix in {".woff", ".woff2"}]
+    assert len(fonts) == len(set(fonts))
+    for path in files:
+        if path.suffix in {".js", ".css"}:
+            assert "sourceMappingURL" not in path.read_text(encoding="utf-8"), path
