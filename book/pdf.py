@@ -71,7 +71,7 @@ def run_latex(book: Book, source: Path, environment: dict[str, str]) -> None:
     log.unlink(missing_ok=True)
     result = subprocess.run(
         [
-            *("latexmk", "-r", "latexmkrc", "-xelatex", "-file-line-error"),
+            *("latexmk", "-g", "-r", "latexmkrc", "-xelatex", "-file-line-error"),
             *("-interaction=nonstopmode", "-quiet", source.name),
         ],
         cwd=source.parent,
