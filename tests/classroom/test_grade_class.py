@@ -199,8 +199,12 @@ def test_what_is_isolated_is_what_a_notebook_told(
 def test_an_interruption_keeps_what_is_graded(tmp_path):
     write(tmp_path / "in" / "ada" / "sums.ipynb")
     write(tmp_path / "in" / "bob" / "sums.ipynb", double="while True:\n    pass")
-    command = [sys.executable, "-m", "d2l_lite", "grade", tmp_path / "in", "--jobs"]
-    command += ["1", "--against", given_out(tmp_path / "sheets")]
+    # Started in the background, the tests and what they start ignore Ctrl-C.
+    listen = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    run = "runpy.run_module('d2l_lite', run_name='__main__', alter_sys=True)"
+    command = [sys.executable, "-c", f"import runpy, signal; {listen}; {run}"]
+    command += ["grade", tmp_path / "in", "--jobs", "1"]
+    command += ["--against", given_out(tmp_path / "sheets")]
     command += ["--out", tmp_path / "out"]
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment) as process:
