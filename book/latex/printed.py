@@ -12,6 +12,7 @@ from sphinx import addnodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.images import get_image_size
 from sphinx_design.icons import fontawesome
+from sphinx_design.shared import is_component
 
 from book.latex.published import published
 from book.latex.structure import latex
@@ -24,9 +25,7 @@ ONLINE = "This part is interactive. It is on the page of this book's site, "
 
 def component(name: str) -> Callable[[nodes.Node], bool]:
     """Recognises sphinx-design's component of that name."""
-    return lambda node: (
-        isinstance(node, nodes.container) and node.get("design_component") == name
-    )
+    return lambda node: is_component(node, name)
 
 
 def has_class(*names: str) -> Callable[[nodes.Node], bool]:
