@@ -35,6 +35,15 @@ READ = """async () => {
   return window.moved;
 }"""
 
+# Whether header and first tabs end before the element that the first drawing awaits.
+DRAWN_BEFORE = """() => {
+  const link = document.querySelector("link[rel=expect][blocking=render]");
+  const awaited = document.querySelector(link.getAttribute("href"));
+  const early = ".header-article-items__end, .framework-list";
+  return [...document.querySelectorAll(early)].slice(0, 2).map((part) =>
+    Boolean(part.compareDocumentPosition(awaited) & Node.DOCUMENT_POSITION_FOLLOWING));
+}"""
+
 SIZES = """() => Promise.all([...document.querySelectorAll(".bd-article img")].map(
   async (image) => {
     const said = image.getAttribute("width") / image.getAttribute("height");
@@ -66,6 +75,13 @@ def test_nothing_moves_and_little_is_fetched(visit, document, width):
     for name, lazy, said, true in page.evaluate(SIZES):
         assert lazy, name
         assert said == pytest.approx(true, rel=0.01), name
+
+
+@pytest.mark.parametrize("document", Book().documents)
+def test_first_drawn_with_header_and_first_tabs_whole(visit, document):
+    page = visit().go(document)
+    tabs = page.locator(".framework-list").count() > 0
+    assert page.evaluate(DRAWN_BEFORE) == [True] * (1 + tabs)
 
 
 @pytest.mark.parametrize("document", ["book/index", "chapters/training"])
