@@ -79,11 +79,24 @@ def _split(book: Book, options: argparse.Namespace) -> int:
 
 
 def _run(book: Book, options: argparse.Namespace) -> int:
+    from book.freshness import is_fresh, remember, sources
+    from d2l_lite import installed
+
+    part = options.chapter or options.framework or options.force
+    whole = not part and all(map(installed, FRAMEWORKS))
+    before = sources(book)
+    if whole and is_fresh(book, "notebooks", before):
+        print("All notebooks are up to date.")
+        return 0
+
     from book.run import run
     from book.worksheets import write_worksheets
 
     write_worksheets(book)
     run(book, *_selection(book, options), force=options.force, jobs=options.jobs)
+    # What is written now, or edited meanwhile, the next call looks at.
+    if whole and sources(book) == before:
+        remember(book, "notebooks", before)
     return 0
 
 
@@ -102,9 +115,13 @@ def _pages(book: Book, options: argparse.Namespace) -> int:
 
 
 def _site(book: Book, options: argparse.Namespace) -> int:
-    from book.site import build_site
+    from book.freshness import is_fresh, remember, sources
 
-    build_site(book)
+    site, before = book.root / "_build/html", sources(book)
+    if not is_fresh(book, "site", before, site):
+        from book.site import build_site
+
+        remember(book, "site", before, build_site(book))
     return 0
 
 

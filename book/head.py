@@ -1,8 +1,6 @@
 """Sphinx extension: what search engines and previews read, and the date of a page."""
 
 import re
-import subprocess
-from datetime import date
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from sphinx.environment import BuildEnvironment
 from book.card import CARD, HEIGHT, WIDTH, draw_card
 from book.colours import CSS, DARK, colours
 from book.files import write_if_changed
+from book.history import last_changes
 from book.links import plain_title
 
 LENGTH = 200
@@ -45,32 +44,6 @@ def description(doctree: nodes.document) -> str:
     if len(found) > LENGTH:
         found = found[: LENGTH - 1].rsplit(" ", 1)[0].rstrip(",;:") + "…"
     return found
-
-
-def last_changes(root: Path) -> dict[str, date]:
-    """The day of the last commit of each file, by its name; empty without a history."""
-    shallow = git(root, "rev-parse", "--is-shallow-repository")
-    if shallow is None or shallow.strip() == "true":
-        return {}
-    days: dict[str, date] = {}
-    day = None
-    log = git(root, "log", "--format=%x00%cs", "--name-only", "--", "book", "chapters")
-    for line in (log or "").splitlines():
-        if line.startswith("\0"):
-            day = date.fromisoformat(line[1:])
-        elif line and day:
-            days.setdefault(line, day)
-    return days
-
-
-def git(root: Path, *arguments: str) -> str | None:
-    """What git says about the repository; None where there is none, or no git."""
-    command = ["git", "-c", "core.quotePath=off", *arguments]
-    try:
-        result = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    except FileNotFoundError:
-        return None
-    return None if result.returncode else result.stdout
 
 
 def settle(app: Sphinx, config: Config) -> None:

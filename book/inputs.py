@@ -69,7 +69,9 @@ def library_inputs(book: Book, framework: str) -> str:
     digest = hashlib.sha256(repr(sorted(ENVIRONMENT.items())).encode())
     for path in modules:
         if path.exists():
-            digest.update(f"\0{path.name}\0{_code(path)}".encode())
+            place = f"{path.parent.name}/{path.name}"
+            code = _code(path.read_text(encoding="utf-8"), place)
+            digest.update(f"\0{path.name}\0{code}".encode())
     for path in sorted((root / "sample").rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
@@ -104,17 +106,18 @@ def _pins(path: Path) -> list[str]:
     return sorted(pins)
 
 
-def _code(path: Path) -> str:
+@cache  # The four frameworks share most modules.
+def _code(source: str, place: str) -> str:
     """The module's text without comments and docstrings.
 
     Text, not `ast.dump`, whose form changes with the version of Python.
     """
-    source = path.read_text(encoding="utf-8")
     try:
         tree = ast.parse(source)
     except SyntaxError as error:
-        place = f"{path.parent.name}/{path.name}:{error.lineno}"
-        raise BookError(f"{place}: not valid Python: {error.msg}") from None
+        raise BookError(
+            f"{place}:{error.lineno}: not valid Python: {error.msg}"
+        ) from None
     lines = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from book.head import git
+from book.history import git
 from book.latex.log import report
 from book.site import output_folder, run_jupyter_book
 from book.source import Book, BookError
