@@ -67,8 +67,9 @@ class Trainer(training.Trainer):
         team = engine.Team(self.devices)
         model.train()
         graphdef, parameters, _ = nnx.split(model, nnx.Param, ...)
-        velocity = jax.tree.map(jnp.zeros_like, parameters)
-        computing = engine.computing_in(self.precision, model)
+        # Not by JAX's own zeros, which compile a program for each shape.
+        velocity = jax.device_put(jax.tree.map(np.zeros_like, parameters))
+        computing = engine.computing(model, self.precision)
         rule = (computing, self.momentum, self.nesterov, self.weight_decay)
         train, place = partial(_step, _loss_and_gradients, rule), jnp.asarray
         if team.mesh.size > 1:
@@ -126,12 +127,12 @@ _loss_and_gradients = jax.jit(
 )
 
 
-# On a processor XLA throws barriers away, then merges what `nnx.remat` computes twice.
-_KEEP_BARRIERS = (
-    {"xla_disable_hlo_passes": "cse_barrier_expander"}
-    if device().platform == "cpu"
-    else {}
-)
+# On a processor XLA's older emitter compiles a step twice as fast; and XLA throws
+# barriers away, then merges what `nnx.remat` computes twice.
+_OPTIONS = {
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_disable_hlo_passes": "cse_barrier_expander",
+}
 
 
 def _update(differentiate, rule, parameters, statistics, velocity, X, y, lr):
@@ -155,7 +156,7 @@ _compile = partial(
     _update,
     static_argnums=(0, 1),
     donate_argnums=4,
-    compiler_options=_KEEP_BARRIERS,
+    compiler_options=_OPTIONS if device().platform == "cpu" else {},
 )
 _step = _compile()
 
@@ -168,11 +169,11 @@ def _logits(graphdef, state, X):
 def _gradients(
     model: nnx.Module, images: np.ndarray, labels: np.ndarray
 ) -> tuple[float, dict[str, np.ndarray]]:
-    copy = _copy(model)
+    copy = engine.copied(model)
     copy.train()
     graphdef, parameters, statistics = nnx.split(copy, nnx.Param, ...)
     (loss, _), gradients = _loss_and_gradients(
-        graphdef, parameters, statistics, to_tensor(images), labels
+        engine.computing(copy), parameters, statistics, to_tensor(images), labels
     )
     # The gradients have the parameters' structure, so the model's own names fit them.
     carrier = _backend.trainable(nnx.merge(graphdef, gradients, statistics))
@@ -180,14 +181,8 @@ def _gradients(
 
 
 def _forward(model: nnx.Module) -> Predict:
-    copy = _copy(model)
-    copy.eval()
-    graphdef, state = nnx.split(copy)
+    graphdef, state = engine.evaluating(model)
     return lambda images: to_numpy(_logits(graphdef, state, to_tensor(images)))
-
-
-def _copy(model: nnx.Module) -> nnx.Module:
-    return nnx.merge(*nnx.split(model), copy=True)
 
 
 def _children(module: nnx.Module) -> list[object]:
@@ -220,7 +215,8 @@ def _read(array: nnx.Variable) -> np.ndarray:
 
 
 def _write(array: nnx.Variable, new: np.ndarray) -> None:
-    array.value = jnp.array(weights.to_channels_last(new), dtype=array.value.dtype)
+    new = weights.to_channels_last(new)
+    array.value = jax.device_put(np.array(new, array.value.dtype, order="C"))
 
 
 _backend = Backend(

@@ -1,5 +1,6 @@
 """JAX on several devices: a mesh, the parts of a batch, mixed precision."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from functools import cache, partial
@@ -10,11 +11,15 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from d2l_lite import DataError
 from d2l_lite.checks import check_parts
+from d2l_lite.devices import jax_cpu
+from d2l_lite.download import cache_folder
 
 FLAG = "--xla_force_host_platform_device_count"
 AXIS = "batch"
 WHOLE, PART = PartitionSpec(), PartitionSpec(AXIS)
+_evaluating: dict[nnx.GraphDef, nnx.GraphDef] = {}
 # Flax's layers that compute in the type of their argument `dtype`.
 LAYERS = (nnx.BatchNorm, nnx.Conv, nnx.Linear)
 
@@ -42,8 +47,24 @@ def join() -> None:
         jax.distributed.initialize(**found)
 
 
-# JAX wants it before it makes the first array, as the book's networks do at import.
+def keep_programs() -> None:
+    """Have JAX keep what took over a second to compile, for the next start of Python.
+
+    In the cache folder, unless JAX was told where (`JAX_COMPILATION_CACHE_DIR`, which
+    is empty for nowhere). Another version, processor or `XLA_FLAGS` has its own.
+    """
+    if jax.config.jax_compilation_cache_dir is None:
+        # Where nothing can be written, each start compiles, as it does without.
+        with contextlib.suppress(DataError, OSError):
+            folder = cache_folder() / "jax"
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK):
+                jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+# JAX wants both before it makes the first array, as the book's networks do at import.
 join()
+keep_programs()
 
 
 def check(precision: str, compile: bool) -> None:
@@ -59,18 +80,36 @@ def check(precision: str, compile: bool) -> None:
         )
 
 
-def computing_in(precision: str, model: nnx.Module) -> nnx.GraphDef:
-    """The definition of a model, whose layers compute in "bfloat16" if asked to.
+def computing(model: nnx.Module, precision: str = "float32") -> nnx.GraphDef:
+    """The definition of a model as it computes here, for variables that stay its own.
 
-    Weights stay what they are: each layer casts them, and what it reads, as it
-    computes. Batch statistics Flax takes in float32 all the same.
+    In "bfloat16" each layer casts weights, and what it reads, as it computes; batch
+    statistics Flax takes in float32 all the same.
     """
+    model = nnx.clone(model)
     if precision != "float32":
-        model = nnx.clone(model)
         for _, layer in nnx.iter_graph(model):
             if isinstance(layer, LAYERS):
                 layer.dtype = jnp.dtype(precision)
+    elif jax.local_devices()[0].platform == "cpu":
+        jax_cpu.speed_up(model)
     return nnx.graphdef(model)
+
+
+def copied(model: nnx.Module) -> nnx.Module:
+    """A model with variables of its own."""
+    return nnx.merge(*nnx.split(model), copy=True)
+
+
+def evaluating(model: nnx.Module) -> tuple[nnx.GraphDef, nnx.State]:
+    """A model's definition in evaluation mode, and its variables, which are shared."""
+    graphdef, state = nnx.split(model)
+    # To change the mode takes a copy, which costs as much time as some images.
+    if graphdef not in _evaluating:
+        copy = copied(model)
+        copy.eval()
+        _evaluating[graphdef] = nnx.graphdef(copy)
+    return _evaluating[graphdef], state
 
 
 class Team:
