@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from d2l_lite import imagenet, naming, weights, zoo
+from d2l_lite import naming, weights, zoo
 from d2l_lite.batches import batch_check
 from d2l_lite.checks import check_integer, check_switch
 
@@ -198,6 +198,9 @@ class Backend:
                 or "densenet201"; or there is no PyTorch.
             DataError: they cannot be downloaded or kept.
         """
+        # Here, as in `classify`: it imports Pillow, which few programs need.
+        from d2l_lite import imagenet
+
         return self.load(imagenet.checkpoint(name), memory_efficient)
 
     def classify(self, model: Any, image: Any, top: int = 5) -> list[tuple[str, float]]:
@@ -212,6 +215,8 @@ class Backend:
         Raises:
             ValueError: another network, no picture, or `top` out of its range.
         """
+        from d2l_lite import imagenet
+
         imagenet.check(self._shapes(model), top)
         return imagenet.ranked(self.predict(model, imagenet.prepare(image))[0], top)
 

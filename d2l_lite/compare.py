@@ -8,9 +8,10 @@ from typing import Any
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from d2l_lite import options
+from d2l_lite.figure import Figure, epoch_axis
 from d2l_lite.files import read_json, replacing
 from d2l_lite.history import History
-from d2l_lite.plots import PALETTE, Figure, epoch_axis
+from d2l_lite.plots import PALETTE
 from d2l_lite.run import ENVIRONMENT, HISTORY, OPTIONS, RESULT, RunError, best_epoch
 
 HEADER = (

@@ -31,10 +31,10 @@ def describe(framework: str, device: object, command: str) -> dict[str, Any]:
             "python": platform.python_version(),
             "d2l_lite": __version__,
             "numpy": np.__version__,
-            **{package: _version(package) for package in VERSIONED[framework]},
+            **{package: package_version(package) for package in VERSIONED[framework]},
         },
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor(),
         "cores": cores(),
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
         "device": str(device),
@@ -55,7 +55,8 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit >> 20
 
 
-def _version(package: str) -> str:
+def package_version(package: str) -> str:
+    """The version of the distribution that a package to import comes in."""
     # The package index has TensorFlow under more names than one.
     return version(packages_distributions()[package][0])
 
@@ -67,7 +68,8 @@ def cores() -> int:
     return os.cpu_count()
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = (line.partition(":")[2] for line in lines if line.startswith("model name"))

@@ -4,9 +4,13 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from d2l_lite.files import replacing
-from d2l_lite.plots import BLUE, VERMILLION, Figure, epoch_axis
+from d2l_lite.plots import BLUE, VERMILLION
+
+if TYPE_CHECKING:
+    from d2l_lite.figure import Figure
 
 
 def _column() -> list:
@@ -99,8 +103,11 @@ class History:
                 ) from None
         return history
 
-    def plot(self) -> Figure:
+    def plot(self) -> "Figure":
         """Draw loss (left) and accuracy (right) over the epochs."""
+        # Here, for matplotlib takes a third of a second to import.
+        from d2l_lite.figure import Figure, epoch_axis
+
         figure = Figure(8, 3)
         for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy")):
             for part, style in (

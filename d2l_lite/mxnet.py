@@ -1,7 +1,6 @@
 """The book's tools for Apache MXNet: networks, canonical weights, training."""
 
 import random
-from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -20,6 +19,7 @@ from d2l_lite.classroom.check import Checker
 from d2l_lite.classroom.mxnet import MXNet
 from d2l_lite.common import *
 from d2l_lite.devices import mxnet as devices
+from d2l_lite.devices import mxnet_graph as graphs
 from d2l_lite.models import mxnet as models
 from d2l_lite.models.mxnet import *
 
@@ -80,30 +80,32 @@ class Trainer(training.Trainer):
         """
         _check(self, model)
         model.hybridize(False)  # whatever was made a graph before
-        _hybridize(model)
+        network = graphs.graph(model)
         trainable = _backend.trainable(model)
         velocities = {
             name: mx.np.zeros(p.shape, p.dtype, ctx=device())
             for name, p in trainable.items()
         }
 
+        update = graphs.updater(self, trainable, velocities)
         check = _backend.batch_check(model, "Trainer.fit")
 
         def differentiate(images, labels):
             X, y = map(to_tensor, (images, labels))
             with autograd.record():
-                logits = model(X)
+                logits = network(X)
                 loss = _loss(logits, y)
             loss.backward()
             return loss, (logits.argmax(axis=1) == y).sum()
 
         if devices.several(self) or self.precision != "float32":
-            differentiate = devices.Replicas(self, model, _backend, _hybridize, _loss)
+            differentiate = devices.Replicas(
+                self, model, _backend, graphs.hybridize, _loss
+            )
 
         def step(images, labels, learning_rate):
             loss, correct = differentiate(*check(images, labels))
-            for name, parameter in trainable.items():
-                self._update(parameter, velocities[name], learning_rate)
+            update(learning_rate)
             return loss, correct
 
         def read():
@@ -113,21 +115,8 @@ class Trainer(training.Trainer):
             for name, velocity in velocities.items():
                 velocity[:] = mx.np.array(arrays[name], dtype=velocity.dtype)
 
-        draws = any(isinstance(part, nn.Dropout) for part in _parts(model))
+        draws = any(isinstance(part, nn.Dropout) for part in graphs.parts(model))
         return training.Step(step, read, write, _reseed if draws else None)
-
-    def _update(self, parameter, velocity, learning_rate):
-        # By hand, for gluon.Trainer keeps the learning rate inside the velocity: where
-        # the rate changes, its updates are other than PyTorch's.
-        array = parameter.data()
-        gradient = parameter.grad()
-        gradient += self.weight_decay * array
-        velocity *= self.momentum
-        velocity += gradient
-        if self.nesterov:
-            array -= learning_rate * (gradient + self.momentum * velocity)
-        else:
-            array -= learning_rate * velocity
 
     def forward(self, model: gluon.Block) -> Predict:
         return _backend.evaluator(model)
@@ -135,8 +124,8 @@ class Trainer(training.Trainer):
 
 def _check(trainer: Trainer, model: gluon.Block) -> None:
     """Raise ValueError for what MXNet, the machine or the model cannot do."""
-    blocks, gpus = list(_parts(model)), mx.context.num_gpus()
-    efficient = any(getattr(block, "memory_efficient", False) for block in blocks)
+    blocks, gpus = list(graphs.parts(model)), mx.context.num_gpus()
+    efficient = graphs.efficient(model)
     drops = any(isinstance(block, nn.Dropout) for block in blocks)
     types = {np.dtype(p.dtype).name for p in model.collect_params().values()}
     low = trainer.precision != "float32"
@@ -148,41 +137,24 @@ def _check(trainer: Trainer, model: gluon.Block) -> None:
 
     refuse("compile", trainer.compile, "MXNet makes graphs anyway; leave it out")
     refuse("devices", 0 < gpus < trainer.devices, f"MXNet finds {gpus} GPUs")
-    graphs = "MXNet has it in graphs, which memory_efficient=True is not"
+    in_graphs = "MXNet has it in graphs, which memory_efficient=True is not"
     if low:
         precision, wide = partial(refuse, "precision"), "choose float32"
         half = trainer.precision == "float16"
         precision(half, "needs GPUs and a loss scale; choose bfloat16 or float32")
         precision(gpus, f"MXNet has it on CPUs only; {wide}")
-        precision(efficient, f"{graphs}; {wide}")
+        precision(efficient, f"{in_graphs}; {wide}")
         precision(drops, f"MXNet has it without dropout only; {wide}")
         precision(not devices.has_bfloat16(), f"needs a CPU with AVX-512; {wide}")
     if trainer.sync_batch_norm and devices.several(trainer):
         sync, apart = partial(refuse, "sync_batch_norm"), "choose sync_batch_norm=False"
         sync(devices.hosts(), f"MXNet has it within one host only; {apart}")
         sync(low or types != {"float32"}, f"MXNet has it in float32 only; {apart}")
-        sync(efficient, f"{graphs}; {apart}")
+        sync(efficient, f"{in_graphs}; {apart}")
         if not gpus:
             sync(drops, f"with dropout MXNet has it on GPUs only; {apart}")
             setting = f"{devices.BUFFERS}={devices.ENOUGH}"
             sync(not devices.room(), f"start Python with {setting}, or {apart}")
-
-
-def _hybridize(block: gluon.Block) -> None:
-    """Make graphs of the largest parts without recomputation: no graph can do that."""
-    if not any(getattr(part, "memory_efficient", False) for part in _parts(block)):
-        # A static graph plans its memory once instead of at every step.
-        block.hybridize(static_alloc=True, static_shape=True)
-    elif not getattr(block, "memory_efficient", False):
-        for child in block._children.values():
-            _hybridize(child)
-
-
-def _parts(block: gluon.Block) -> Iterator[gluon.Block]:
-    """A block and everything in it."""
-    yield block
-    for child in block._children.values():
-        yield from _parts(child)
 
 
 def _reseed(seed: int) -> None:
@@ -202,7 +174,10 @@ def _gradients(
 
 
 def _forward(model: gluon.Block) -> Predict:
-    return lambda images: model(to_tensor(images)).asnumpy()
+    # The book's own can be graphs; what others are made of may need its images' shape.
+    book = isinstance(model, models.DenseNet) and not graphs.efficient(model)
+    network = graphs.graph(model) if book else model
+    return lambda images: network(to_tensor(images)).asnumpy()
 
 
 def _loss(logits: mx.np.ndarray, labels: mx.np.ndarray) -> mx.np.ndarray:

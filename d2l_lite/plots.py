@@ -1,44 +1,23 @@
-"""Figures of images, predictions and confusion matrices; none needs a display."""
+"""Figures of images, predictions and confusion matrices; none needs a display.
 
-import io
+matplotlib is imported when something is drawn: it takes a third of a second.
+"""
+
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib.figure
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 from d2l_lite.checks import check_integer
+
+if TYPE_CHECKING:
+    from d2l_lite.figure import Figure
 
 # Okabe and Ito's, told apart by colour-blind readers and in greyscale; without its
 # yellow, which white paper swallows.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 BLUE, VERMILLION, *_ = PALETTE
-
-
-class Figure(matplotlib.figure.Figure):
-    """A white figure that a notebook shows as PNG whichever backend is active.
-
-    pyplot never hears of it, so that it is shown once and needs no closing.
-    """
-
-    def __init__(self, width: float, height: float, layout: str = "compressed") -> None:
-        """Make an empty figure; width and height in inches of 110 pixels."""
-        super().__init__((width, height), dpi=110, facecolor="white", layout=layout)
-
-    def png(self) -> bytes:
-        """Return the figure as PNG; the same drawing gives the same bytes."""
-        buffer = io.BytesIO()
-        # Without "Software" the bytes do not name matplotlib's version.
-        self.savefig(buffer, format="png", dpi="figure", metadata={"Software": None})
-        return buffer.getvalue()
-
-
-def epoch_axis(axes: Any) -> None:
-    """Have the x axis count epochs, in whole numbers."""
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set_xlabel("epoch")
 
 
 def kernel_shell() -> Any | None:
@@ -48,14 +27,9 @@ def kernel_shell() -> Any | None:
     return shell if hasattr(shell, "kernel") else None
 
 
-if shell := kernel_shell():
-    # matplotlib's Figure has no PNG before pyplot, and one with its version after.
-    shell.display_formatter.formatters["image/png"].for_type(Figure, Figure.png)
-
-
 def show_images(
     images: np.ndarray, titles: Sequence[str] | None = None, columns: int = 8
-) -> Figure:
+) -> "Figure":
     """Draw images in a grid.
 
     Args:
@@ -67,6 +41,8 @@ def show_images(
     Raises:
         ValueError: another shape, no image, or another number of titles.
     """
+    from d2l_lite.figure import Figure
+
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or images.size == 0:
         raise ValueError(
@@ -130,7 +106,7 @@ def show_predictions(
     predictions: np.ndarray,
     classes: Sequence[str],
     columns: int = 8,
-) -> Figure:
+) -> "Figure":
     """Draw images with the predicted class (✓ right, ✗ wrong) over the true one.
 
     Args:
@@ -172,12 +148,14 @@ def confusion_matrix(
     return counts.reshape(num_classes, num_classes)
 
 
-def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
+def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> "Figure":
     """Draw a confusion matrix: counts in the cells, shares of each row as shades.
 
     Raises:
         ValueError: not one row and one column for each class.
     """
+    from d2l_lite.figure import Figure
+
     matrix = np.asarray(matrix)
     count = len(classes)
     if matrix.shape != (count, count):

@@ -17,8 +17,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tqdm import tqdm
-
 from d2l_lite.history import History
 from d2l_lite.plots import kernel_shell
 
@@ -88,6 +86,8 @@ class Bar(Silent):
     """A text bar over the whole training, with the last epoch's training loss."""
 
     def __post_init__(self) -> None:
+        from tqdm import tqdm
+
         total = self.max_epochs * self.images_per_epoch
         self.bar = tqdm(
             total=total,

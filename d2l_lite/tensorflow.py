@@ -100,13 +100,18 @@ class Trainer(training.Trainer):
             correct = tf.math.count_nonzero(tf.argmax(logits, axis=1) == y)
             return loss, correct, tape.gradient(loss, parameters)
 
-        # By hand, for keras.optimizers.SGD keeps the learning rate inside the velocity
-        # and decays weights apart from the gradient: other updates than PyTorch's.
+        # Not keras.optimizers.SGD, which keeps the learning rate inside the velocity
+        # and decays weights apart from the gradient: other updates than PyTorch's. One
+        # operator for each parameter costs less than its sums and products.
         def update(p, v, gradient, learning_rate):
-            gradient += self.weight_decay * p
-            v.assign(self.momentum * v + gradient)
-            move = gradient + self.momentum * v if self.nesterov else v
-            p.assign_sub(learning_rate * move)
+            tf.raw_ops.ResourceApplyMomentum(
+                var=p.handle,
+                accum=v.handle,
+                lr=learning_rate,
+                grad=gradient + self.weight_decay * p,
+                momentum=self.momentum,
+                use_nesterov=self.nesterov,
+            )
 
         of_batch = gradients
         if strategy is not None:
@@ -186,7 +191,8 @@ def _gradients(
 
 
 def _forward(model: keras.Layer) -> Predict:
-    return lambda images: to_numpy(model(to_tensor(images), training=False))
+    graph = devices.graph(model)
+    return lambda images: to_numpy(graph(to_tensor(images)))
 
 
 def _loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

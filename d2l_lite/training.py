@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from d2l_lite.ahead import ahead
 from d2l_lite.backend import Predict, in_batches
 from d2l_lite.checks import (
     check_choice,
@@ -191,24 +193,25 @@ class Trainer:
         )
         before, start, pending = state.seconds, time.perf_counter(), []
         # What was trained on before is drawn again, for the generator's sake.
-        todo = islice(batches, len(state.results), None)
-        for done, (images, labels) in enumerate(todo, len(state.results) + 1):
-            number = (epoch - 1) * steps + done - 1
-            rate = self.learning_rate * factor(number, steps * self.max_epochs)
-            if step.reseed:
-                sequence = np.random.SeedSequence([self.seed, number])
-                step.reseed(int(sequence.generate_state(1)[0]))
-            pending.append((*step(images, labels, rate), len(labels)))
-            keeping = keeper is not None and keeper.due(done) and done < steps
-            if keeping or len(pending) == LOOK or done == steps:
-                # Only here does the loop wait for the device.
-                self._settle(pending, state, epoch, (epoch - 1) * steps)
-                state.seconds = before + time.perf_counter() - start
-            progress.step(epoch, len(labels), state.results)
-            if keeping:
-                stopped = time.perf_counter()
-                keeper.keep(model, step, state)
-                start += time.perf_counter() - stopped
+        todo = ahead(islice(batches, len(state.results), None))
+        with closing(todo):
+            for done, (images, labels) in enumerate(todo, len(state.results) + 1):
+                number = (epoch - 1) * steps + done - 1
+                rate = self.learning_rate * factor(number, steps * self.max_epochs)
+                if step.reseed:
+                    sequence = np.random.SeedSequence([self.seed, number])
+                    step.reseed(int(sequence.generate_state(1)[0]))
+                pending.append((*step(images, labels, rate), len(labels)))
+                keeping = keeper is not None and keeper.due(done) and done < steps
+                if keeping or len(pending) == LOOK or done == steps:
+                    # Only here does the loop wait for the device.
+                    self._settle(pending, state, epoch, (epoch - 1) * steps)
+                    state.seconds = before + time.perf_counter() - start
+                progress.step(epoch, len(labels), state.results)
+                if keeping:
+                    stopped = time.perf_counter()
+                    keeper.keep(model, step, state)
+                    start += time.perf_counter() - stopped
         self._settle(pending, state, epoch, (epoch - 1) * steps)
         losses, correct, sizes = np.array(state.results).T
         return {

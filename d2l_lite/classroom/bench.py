@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 
@@ -122,6 +121,8 @@ class Bench(ABC):
                 return output
 
             return __call__
+
+        from unittest.mock import patch
 
         with ExitStack() as stack:
             for cls in self.tapped:

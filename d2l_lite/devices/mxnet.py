@@ -15,7 +15,6 @@ from d2l_lite import numpy_aliases  # noqa: F401
 # isort: split
 import mxnet as mx
 from mxnet import autograd, gluon
-from mxnet.contrib import amp
 from mxnet.gluon import nn
 
 from d2l_lite.backend import Backend
@@ -60,6 +59,8 @@ def several(trainer: Trainer) -> bool:
 @cache
 def has_bfloat16() -> bool:
     """Whether this processor multiplies such numbers: MXNet needs AVX-512 for it."""
+    from mxnet.contrib import amp
+
     X = mx.nd.amp_cast(mx.nd.ones((1, 1, 3, 3)), dtype=amp.amp.bfloat16)
     try:
         mx.nd.Convolution(X, X, None, (3, 3), num_filter=1, no_bias=True).wait_to_read()
@@ -194,6 +195,8 @@ def _synchronised(options: dict) -> Callable:
 
 def _in_bfloat16(network: gluon.Block) -> gluon.Block:
     """The network's graph with MXNet's casts to bfloat16, of the same parameters."""
+    from mxnet.contrib import amp
+
     images = mx.sym.var("images", dtype="float32").as_np_ndarray()
     graph = amp.convert_symbol(network(images), "bfloat16", data_names=["images"])
     return gluon.SymbolBlock(graph.as_np_ndarray(), images, network.collect_params())

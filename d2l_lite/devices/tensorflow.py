@@ -1,16 +1,18 @@
-"""TensorFlow's devices: mirrored variables, and replicas that share each batch."""
+"""TensorFlow's devices: mirrored variables, replicas that share a batch, graphs."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 import keras
 import tensorflow as tf
 
 from d2l_lite.checks import check_parts
 
+_graphs = WeakKeyDictionary()
 MEAN, SUM = tf.distribute.ReduceOp.MEAN, tf.distribute.ReduceOp.SUM
 
 
@@ -189,3 +191,27 @@ def parts(strategy: tf.distribute.Strategy, *tensors: tf.Tensor) -> list[Any]:
 
     distribute = strategy.experimental_distribute_values_from_function
     return [distribute(partial(part, tensor)) for tensor in tensors]
+
+
+def graph(model: keras.Layer) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A model in evaluation mode as a graph, of N×H×W×C images of any size.
+
+    It is kept for as long as the model lives and consists of the same layers and
+    variables; values of these may change.
+    """
+    parts = list(model._flatten_layers(include_self=False))
+    parts += [variable.value for variable in model.variables]
+    known, found = _graphs.get(model, ([], None))
+    # Variables have no == that says whether they are the same.
+    if len(known) != len(parts) or any(a is not b for a, b in zip(known, parts)):
+        # A reference, for else the graph would keep its model alive. No closure, of
+        # which TensorFlow would say that it is traced again for each model.
+        evaluate = partial(_evaluate, ref(model))
+        images = tf.TensorSpec([None] * 4, model.weights[0].dtype)
+        found = tf.function(evaluate, [images])
+        _graphs[model] = parts, found
+    return found
+
+
+def _evaluate(model: ref, X: tf.Tensor) -> tf.Tensor:
+    return model()(X, training=False)

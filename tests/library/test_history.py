@@ -4,8 +4,8 @@ import os
 
 import pytest
 
+from d2l_lite.figure import Figure
 from d2l_lite.history import History
-from d2l_lite.plots import Figure
 
 COLUMNS = (
     "epoch,train_loss,train_error,validation_loss,validation_error,"
