@@ -5,7 +5,7 @@ PORT ?= 8000
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install book pdf serve test test-latest check nbval pytest format clean
+.PHONY: help install book pdf serve test test-latest check nbval pytest bench format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -54,6 +54,10 @@ nbval: install  ## every cell of every notebook against its committed output
 	@settings=$$($(BIN)/python -m book env) && notebooks=$$($(BIN)/python -m book notebooks) && \
 	env $$settings $(BIN)/python -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg \
 		--nbval-cell-timeout 600 --numprocesses 2 --dist loadscope $$notebooks
+
+bench: install  ## ours against what readers would use instead, all races (40 minutes)
+	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks
 
 format: install  ## put Python files into the one format
 	$(BIN)/ruff check --fix .

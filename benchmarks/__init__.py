@@ -1,0 +1,1 @@
+"""What readers wait for, measured against what they would use instead."""

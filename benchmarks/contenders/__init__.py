@@ -1,0 +1,1 @@
+"""What takes part in races: each module is a program that answers `benchmarks.race`."""

@@ -1,0 +1,194 @@
+"""Races: contenders in processes of their own that take turns, round by round."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryFile
+from typing import IO
+
+from benchmarks import record
+
+ROOT = Path(__file__).parents[1]
+THREADS = 2
+
+
+class RaceError(RuntimeError):
+    """A contender failed; the message has what it wrote."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A contender as a program: `python -m MODULE ARGUMENTS`.
+
+    Args:
+        name: among the contenders of its race.
+        module: what is run; it calls `benchmarks.contender.serve`.
+        arguments: of the program.
+        ours: whether it is the book's; the first such one is compared with all others.
+        goal: the ratio that ours is to reach against this one, if not the race's.
+        limit: it measures no contender but a limit of the processor, in GFLOP/s.
+        environment: variables that it has besides.
+    """
+
+    name: str
+    module: str
+    arguments: Sequence[str] = ()
+    ours: bool = False
+    goal: float | None = None
+    limit: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Race:
+    """Contenders for one task.
+
+    Args:
+        framework: that all of them use; None if they use several or none.
+        task: a slug, unique together with the framework.
+        title: what is measured, for people.
+        unit: of the values; of those in `record.LOWER_IS_BETTER` the lower one wins.
+        entries: in the order of the tables.
+        goal: the ratio that ours is to reach, or its value: {"at_least": 100_000},
+            {"at_most": 10}.
+        flops: floating-point operations for one image, where the unit is images/s and
+            a limit takes part.
+    """
+
+    framework: str | None
+    task: str
+    title: str
+    unit: str
+    entries: Sequence[Entry]
+    goal: float | dict[str, float] | None = None
+    flops: float | None = None
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Races that are run and recorded together.
+
+    Args:
+        races: in the order of the record.
+        rounds: how often each contender's turn comes.
+        packages: distributions whose versions matter, besides the frameworks' own.
+        everyday: whether it is run when all are.
+    """
+
+    races: Sequence[Race]
+    rounds: int = 7
+    packages: Sequence[str] = ()
+    everyday: bool = True
+
+
+class _Process:
+    """A contender that has been started."""
+
+    def __init__(self, entry: Entry, errors: IO[bytes]) -> None:
+        self.entry, self.errors = entry, errors
+        self.values: list[float] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", entry.module, *entry.arguments],
+            cwd=ROOT,
+            env=os.environ | _settings() | dict(entry.environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            preexec_fn=_pin,
+        )
+
+    def answer(self, key: str) -> float | None:
+        """The contender's next answer, for which this waits."""
+        line = self.process.stdout.readline()
+        try:
+            return json.loads(line)[key]
+        except (ValueError, KeyError):
+            raise self.failed(line) from None
+
+    def run(self) -> None:
+        """One round."""
+        try:
+            print("go", file=self.process.stdin, flush=True)
+        except BrokenPipeError:
+            raise self.failed("") from None
+        self.values.append(self.answer("value"))
+
+    def finish(self) -> record.Contender:
+        """No more rounds: what the contender reached."""
+        self.process.stdin.close()
+        peak, entry = self.answer("peak"), self.entry
+        # It may have something to put away.
+        self.process.wait(timeout=60)
+        values = tuple(record.rounded(value) for value in self.values)
+        return record.Contender(entry.name, entry.ours, values, peak, goal=entry.goal)
+
+    def failed(self, line: str) -> RaceError:
+        if not line:
+            self.process.wait()
+        self.errors.seek(0)
+        told = self.errors.read().decode(errors="replace").splitlines()[-20:]
+        what = f"answered {line.strip()!r}" if line else "ended before the race did"
+        command = " ".join(self.process.args[1:])
+        return RaceError("\n".join([f"{self.entry.name} {what}: {command}", *told]))
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def run(race: Race, rounds: int) -> record.Race:
+    """Let the contenders of a race take turns, and return what they reached.
+
+    Raises:
+        RaceError: a contender failed.
+    """
+    with ExitStack() as stack:
+        processes = []
+        for entry in race.entries:
+            processes.append(_Process(entry, stack.enter_context(TemporaryFile())))
+            stack.callback(processes[-1].stop)
+        for process in processes:
+            process.answer("ready")
+        for number in range(rounds):
+            # Now one goes first, now the other: none always follows the same one.
+            for process in processes[:: (-1) ** number]:
+                process.run()
+        reached = [(process.entry, process.finish()) for process in processes]
+    return record.Race(
+        framework=race.framework,
+        task=race.task,
+        title=race.title,
+        unit=race.unit,
+        goal=race.goal,
+        flops=race.flops,
+        limits={e.name: median(c.values) for e, c in reached if e.limit},
+        contenders=tuple(c for e, c in reached if not e.limit),
+    )
+
+
+def _settings() -> dict[str, str]:
+    """The same threads for all, and the processor alone."""
+    return {
+        "CUDA_VISIBLE_DEVICES": "",
+        "D2L_LITE_PROGRESS": "none",
+        "JAX_PLATFORMS": "cpu",
+        "OMP_NUM_THREADS": str(THREADS),
+        "OPENBLAS_NUM_THREADS": str(THREADS),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "TF_NUM_INTRAOP_THREADS": str(THREADS),
+    }
+
+
+def _pin() -> None:
+    # JAX takes no number of threads, but as many as there are cores for it.
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
