@@ -24,7 +24,7 @@ NETWORK = BY_NAME["small"]
 
 
 class Edit(NamedTuple):
-    """What is replaced; it must stand once in the framework's two modules."""
+    """What is replaced; it must stand once in the framework's modules."""
 
     old: str
     new: str
@@ -249,9 +249,11 @@ def batch_norm(num_channels, rngs=nnx.Rngs(0)):
         "parameters after 1 step",
         {
             "pytorch": Edit("weight_decay=self.weight_decay", "weight_decay=0"),
-            "tensorflow": Edit("gradient += self.weight_decay * p", "pass"),
+            "tensorflow": Edit("gradient + self.weight_decay * p", "gradient"),
             "jax": Edit("g + weight_decay * p", "g"),
-            "mxnet": Edit("gradient += self.weight_decay * array", "pass"),
+            "mxnet": Edit(
+                "gradient = gradient + trainer.weight_decay * weight", "pass"
+            ),
         },
     ),
     Trap(
@@ -259,28 +261,18 @@ def batch_norm(num_channels, rngs=nnx.Rngs(0)):
         "learning rate inside the velocity",
         "running statistics after 10 steps",
         {
-            "tensorflow": Edit(
-                """\
-            v.assign(self.momentum * v + gradient)
-            move = gradient + self.momentum * v if self.nesterov else v
-            p.assign_sub(learning_rate * move)
-""",
-                """\
-            v.assign(self.momentum * v + learning_rate * gradient)
-            p.assign_sub(learning_rate * gradient + self.momentum * v)
-""",
-            ),
+            "tensorflow": Edit("ResourceApplyMomentum", "ResourceApplyKerasMomentum"),
             "mxnet": Edit(
                 """\
-        velocity += gradient
-        if self.nesterov:
-            array -= learning_rate * (gradient + self.momentum * velocity)
+        velocity = trainer.momentum * velocity + gradient
+        move = gradient + trainer.momentum * velocity if trainer.nesterov else velocity
+        moved += [velocity.as_nd_ndarray(), (weight - rate * move).as_nd_ndarray()]
 """,
                 """\
-        gradient *= learning_rate
-        velocity += gradient
-        if self.nesterov:
-            array -= gradient + self.momentum * velocity
+        gradient = rate * gradient
+        velocity = trainer.momentum * velocity + gradient
+        move = gradient + trainer.momentum * velocity if trainer.nesterov else velocity
+        moved += [velocity.as_nd_ndarray(), (weight - move).as_nd_ndarray()]
 """,
             ),
         },
@@ -291,9 +283,11 @@ def batch_norm(num_channels, rngs=nnx.Rngs(0)):
 def sources(framework: str) -> dict[str, str]:
     """The text of the framework's network and of its tools, by module name."""
     package = Path(d2l_lite.__file__).parent
-    files = [package / "models" / f"{framework}.py", package / f"{framework}.py"]
-    names = [f"d2l_lite.models.{framework}", f"d2l_lite.{framework}"]
-    return {name: file.read_text("utf-8") for name, file in zip(names, files)}
+    names = [f"models.{framework}", framework]
+    if framework == "mxnet":
+        names.insert(1, "devices.mxnet_graph")  # which moves the weights
+    files = {name: package / f"{name.replace('.', '/')}.py" for name in names}
+    return {f"d2l_lite.{n}": file.read_text("utf-8") for n, file in files.items()}
 
 
 def planted(framework: str, trap: Trap) -> ModuleType:
