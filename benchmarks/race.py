@@ -4,8 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -93,16 +93,16 @@ class _Process:
     def __init__(self, entry: Entry, errors: IO[bytes]) -> None:
         self.entry, self.errors = entry, errors
         self.values: list[float] = []
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", entry.module, *entry.arguments],
-            cwd=ROOT,
-            env=os.environ | _settings() | dict(entry.environment),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            preexec_fn=_pin,
-        )
+        with cores(THREADS):
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", entry.module, *entry.arguments],
+                cwd=ROOT,
+                env=os.environ | _settings() | dict(entry.environment),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
 
     def answer(self, key: str) -> float | None:
         """The contender's next answer, for which this waits."""
@@ -188,7 +188,20 @@ def _settings() -> dict[str, str]:
     }
 
 
-def _pin() -> None:
-    # JAX takes no number of threads, but as many as there are cores for it.
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
+@contextmanager
+def cores(number: int) -> Iterator[None]:
+    """Give what is started within so many cores, where the system can.
+
+    JAX takes no number of threads, but as many as there are cores for it.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    # A process has its parent's. Set in between, by Python, it would need a fork,
+    # against which JAX warns where it is loaded.
+    os.sched_setaffinity(0, sorted(before)[:number])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,6 +1,7 @@
 """The harness of the benchmarks: turns, comparisons, records, and what goes wrong."""
 
 import json
+import os
 
 import pytest
 
@@ -104,6 +105,25 @@ def test_contenders_have_the_same_threads(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     reached = race.run(fake_race(race.Entry("a", "threads")), rounds=1)
     assert reached.contenders[0].values == (race.THREADS,)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux has it")
+def test_contenders_start_without_a_fork_and_have_the_same_cores(
+    monkeypatch, tmp_path
+) -> None:
+    (tmp_path / "cores.py").write_text(
+        "import os\n"
+        "from benchmarks.contender import serve\n"
+        "serve(lambda: lambda: len(os.sched_getaffinity(0)))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{race.ROOT}")
+    forks, before = [], os.sched_getaffinity(0)
+    # JAX, which is loaded where other tests have used it, warns at each.
+    os.register_at_fork(before=lambda: forks.append(True))
+    reached = race.run(fake_race(race.Entry("a", "cores")), rounds=1)
+    assert reached.contenders[0].values == (min(race.THREADS, len(before)),)
+    assert not forks
+    assert os.sched_getaffinity(0) == before
 
 
 def test_a_record_says_all_and_reads_back(entry, tmp_path, monkeypatch, capsys) -> None:
