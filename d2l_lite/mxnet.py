@@ -80,7 +80,6 @@ class Trainer(training.Trainer):
         """
         _check(self, model)
         model.hybridize(False)  # whatever was made a graph before
-        network = graphs.graph(model)
         trainable = _backend.trainable(model)
         velocities = {
             name: mx.np.zeros(p.shape, p.dtype, ctx=device())
@@ -90,18 +89,12 @@ class Trainer(training.Trainer):
         update = graphs.updater(self, trainable, velocities)
         check = _backend.batch_check(model, "Trainer.fit")
 
-        def differentiate(images, labels):
-            X, y = map(to_tensor, (images, labels))
-            with autograd.record():
-                logits = network(X)
-                loss = _loss(logits, y)
-            loss.backward()
-            return loss, (logits.argmax(axis=1) == y).sum()
-
         if devices.several(self) or self.precision != "float32":
             differentiate = devices.Replicas(
                 self, model, _backend, graphs.hybridize, _loss
             )
+        else:
+            differentiate = partial(_differentiate, graphs.graph(model))
 
         def step(images, labels, learning_rate):
             loss, correct = differentiate(*check(images, labels))
@@ -160,6 +153,18 @@ def _check(trainer: Trainer, model: gluon.Block) -> None:
 def _reseed(seed: int) -> None:
     # MXNet adds the number of the context itself; hosts are other processes.
     mx.random.seed(seed + (devices.hosts().rank if devices.hosts() else 0))
+
+
+def _differentiate(
+    network: gluon.Block, images: np.ndarray, labels: np.ndarray
+) -> tuple[mx.np.ndarray, mx.np.ndarray]:
+    """Mean loss and right predictions of a batch; the gradients are in the network."""
+    X, y = map(to_tensor, (images, labels))
+    with autograd.record():
+        logits = network(X)
+        loss = _loss(logits, y)
+    loss.backward()
+    return loss, (logits.argmax(axis=1) == y).sum()
 
 
 def _gradients(

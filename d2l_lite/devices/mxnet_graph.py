@@ -53,14 +53,21 @@ def _traced(
 ) -> gluon.SymbolBlock:
     images = mx.sym.var("images", dtype=parameters[0].dtype).as_np_ndarray()
     description = json.loads(network(images).tojson())
-    # oneDNN keeps channels in packs of 8 or 16, of which its gradient cuts none.
-    packed = all(p.shape[0] % 16 == 0 for p in parameters if len(p.shape) == 4)
+    channels = []  # of what each node makes
     for node in description["nodes"]:
-        # NumPy's operator wants plain layout: what convolutions make is copied into it,
-        # and back for the next ones. oneDNN's concatenates it as it is.
-        if packed and node["op"] == "_npi_concatenate":
-            node["op"] = "Concat"
-            node["attrs"]["dim"] = node["attrs"].pop("axis")
+        entering = [channels[source] for source, *_ in node["inputs"]]
+        made = entering[0] if entering else 0
+        if node["op"] == "Convolution":
+            made = int(node["attrs"]["num_filter"])
+        if node["op"] == "_npi_concatenate":
+            made = sum(entering)
+            # NumPy's operator wants plain layout: what convolutions make is copied into
+            # it, and back for the next ones. oneDNN's takes it in packs of 8 or 16
+            # channels, as it is; but its gradient cuts no pack.
+            if all(count % 16 == 0 for count in entering):
+                node["op"] = "Concat"
+                node["attrs"]["dim"] = node["attrs"].pop("axis")
+        channels.append(made)
     symbol = mx.sym.load_json(json.dumps(description)).as_np_ndarray()
     traced = gluon.SymbolBlock(symbol, images, network.collect_params())
     hybridize(traced)
