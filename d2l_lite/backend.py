@@ -184,8 +184,10 @@ class Backend:
 
     def batch_check(self, model: Any, call: str) -> Callable[..., tuple]:
         """What checks a model's batches: see `d2l_lite.batches.batch_check`."""
-        dtype = self.read(next(iter(self.arrays(model).values()))).dtype
-        return batch_check(self._shapes(model), dtype, call)
+        arrays = self.arrays(model)
+        dtype = self.read(next(iter(arrays.values()))).dtype
+        shapes = {name: self.shape(array) for name, array in arrays.items()}
+        return batch_check(shapes, dtype, call)
 
     def pretrained(self, name: str, memory_efficient: bool = False) -> Any:
         """A DenseNet of the paper that torchvision's published weights make.

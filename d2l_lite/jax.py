@@ -161,11 +161,6 @@ _compile = partial(
 _step = _compile()
 
 
-@partial(jax.jit, static_argnums=0)
-def _logits(graphdef, state, X):
-    return nnx.merge(graphdef, state)(X)
-
-
 def _gradients(
     model: nnx.Module, images: np.ndarray, labels: np.ndarray
 ) -> tuple[float, dict[str, np.ndarray]]:
@@ -181,8 +176,8 @@ def _gradients(
 
 
 def _forward(model: nnx.Module) -> Predict:
-    graphdef, state = engine.evaluating(model)
-    return lambda images: to_numpy(_logits(graphdef, state, to_tensor(images)))
+    compute = engine.evaluation(model)
+    return lambda images: to_numpy(compute(to_tensor(images)))
 
 
 def _children(module: nnx.Module) -> list[object]:

@@ -19,7 +19,7 @@ from d2l_lite.download import cache_folder
 FLAG = "--xla_force_host_platform_device_count"
 AXIS = "batch"
 WHOLE, PART = PartitionSpec(), PartitionSpec(AXIS)
-_evaluating: dict[nnx.GraphDef, nnx.GraphDef] = {}
+_evaluations: dict[nnx.GraphDef, Callable] = {}
 # Flax's layers that compute in the type of their argument `dtype`.
 LAYERS = (nnx.BatchNorm, nnx.Conv, nnx.Linear)
 
@@ -101,15 +101,23 @@ def copied(model: nnx.Module) -> nnx.Module:
     return nnx.merge(*nnx.split(model), copy=True)
 
 
-def evaluating(model: nnx.Module) -> tuple[nnx.GraphDef, nnx.State]:
-    """A model's definition in evaluation mode, and its variables, which are shared."""
+def evaluation(model: nnx.Module) -> Callable[[jax.Array], jax.Array]:
+    """What a model computes of images in evaluation mode, with the variables it has."""
     graphdef, state = nnx.split(model)
-    # To change the mode takes a copy, which costs as much time as some images.
-    if graphdef not in _evaluating:
+    # One look, for to hash a definition costs as much time as an image.
+    program = _evaluations.get(graphdef)
+    if program is None:
         copy = copied(model)
         copy.eval()
-        _evaluating[graphdef] = nnx.graphdef(copy)
-    return _evaluating[graphdef], state
+        program = _evaluations[graphdef] = _program(nnx.graphdef(copy))
+    return partial(program, state)
+
+
+@cache
+def _program(graphdef: nnx.GraphDef) -> Callable[[nnx.State, jax.Array], jax.Array]:
+    """Compiled once for all models of one definition."""
+    # As a static argument the definition would be hashed again with each batch.
+    return jax.jit(lambda state, X: nnx.merge(graphdef, state)(X))
 
 
 class Team:
