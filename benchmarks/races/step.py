@@ -6,7 +6,7 @@ from benchmarks.contenders.tasks import Task, flops
 from benchmarks.entries import LOOPS, limits, ours, peer
 from benchmarks.race import Benchmark, Race
 
-TASK = Task("densenet", size=32, batch_size=64, steps=8)
+TASK = Task("densenet", size=32, batch_size=64, steps=16)
 
 
 def race(framework: str, loop: str) -> Race:
@@ -27,6 +27,6 @@ def race(framework: str, loop: str) -> Race:
 
 BENCHMARK = Benchmark(
     [race(framework, loop) for framework, loop in LOOPS.items()],
-    rounds=15,
+    rounds=11,
     packages=["optax"],
 )

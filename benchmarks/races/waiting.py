@@ -22,5 +22,5 @@ def between_steps(framework: str) -> Race:
 
 BENCHMARK = Benchmark(
     races=[race(name) for name in PACKAGES for race in (against_held, between_steps)],
-    rounds=9,
+    rounds=5,
 )
