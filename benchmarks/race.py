@@ -76,7 +76,8 @@ class Benchmark:
 
     Args:
         races: in the order of the record.
-        rounds: how often each contender's turn comes.
+        rounds: how often each contender's turn comes; an even number gives each of two
+            the better place, whichever that is, as often.
         packages: distributions whose versions matter, besides the frameworks' own.
         everyday: whether it is run when all are.
     """

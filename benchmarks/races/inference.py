@@ -36,6 +36,6 @@ def race(framework: str, peers: dict[str, str]) -> Race:
 
 BENCHMARK = Benchmark(
     [race(framework, peers) for framework, peers in PEERS.items()],
-    rounds=9,
+    rounds=8,
     packages=["torchvision"],
 )

@@ -27,6 +27,6 @@ def race(framework: str, loop: str) -> Race:
 
 BENCHMARK = Benchmark(
     [race(framework, loop) for framework, loop in LOOPS.items()],
-    rounds=11,
+    rounds=10,
     packages=["optax"],
 )
