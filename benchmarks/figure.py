@@ -1,7 +1,6 @@
 """A record as a figure: each race with a bar for each contender's median."""
 
 from pathlib import Path
-from statistics import median
 
 from matplotlib.figure import Figure
 
@@ -17,7 +16,7 @@ def draw(record: Record, path: Path) -> None:
     figure = Figure((7, 0.4 * sum(heights)), layout="constrained")
     rows = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)
     for axes, race in zip(rows[:, 0], record.races):
-        middles = [median(c.values) for c in race.contenders]
+        middles = [c.median for c in race.contenders]
         spread = [
             [middle - min(c.values) for middle, c in zip(middles, race.contenders)],
             [max(c.values) - middle for middle, c in zip(middles, race.contenders)],

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryFile
 from typing import IO
 
@@ -171,7 +170,7 @@ def run(race: Race, rounds: int) -> record.Race:
         unit=race.unit,
         goal=race.goal,
         flops=race.flops,
-        limits={e.name: median(c.values) for e, c in reached if e.limit},
+        limits={e.name: c.median for e, c in reached if e.limit},
         contenders=tuple(c for e, c in reached if not e.limit),
     )
 

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-from d2l_lite import TITLES
+from d2l_lite import TITLES, speed
 from d2l_lite.files import replacing
 
 FOLDER = Path(__file__).parents[1] / "chapters" / "files" / "how_fast"
@@ -30,16 +29,13 @@ class Ratio:
 
 
 @dataclass(frozen=True)
-class Contender:
-    """What one contender reached: a value per round.
+class Contender(speed.Contender):
+    """What one contender reached, and what no page reads.
 
     `peak` is in bytes beyond what it held after its imports, `limit` the share of the
     processor's rate in a matrix product that it reached.
     """
 
-    name: str
-    ours: bool
-    values: tuple[float, ...]
     peak: int | None = None
     limit: float | None = None
     goal: float | None = None
@@ -62,7 +58,7 @@ class Race:
         product = self.limits.get("matmul")
         if product and self.flops:
             shares = [
-                rounded(median(c.values) * self.flops / (product * 1e9), 3)
+                rounded(c.median * self.flops / (product * 1e9), 3)
                 for c in self.contenders
             ]
             contenders = [
@@ -102,7 +98,7 @@ class Race:
             if ratio.goal is not None and ratio.median < ratio.goal
         ]
         if isinstance(self.goal, Mapping) and self.ours is not None:
-            reached = median(self.ours.values)
+            reached = self.ours.median
             for kind, value in self.goal.items():
                 short = reached < value if kind == "at_least" else reached > value
                 if short:
@@ -116,7 +112,7 @@ class Race:
         lines = [f"{where}{self.title} ({self.unit})"]
         width = max(len(c.name) for c in self.contenders)
         for c in self.contenders:
-            middle, low, high = median(c.values), min(c.values), max(c.values)
+            middle, low, high = c.median, min(c.values), max(c.values)
             line = f"  {c.name:{width}}  {middle:8.4g} [{low:.4g} … {high:.4g}]"
             if c.peak is not None:
                 line += f"  peak {c.peak / 2**20:.0f} MiB"
@@ -130,17 +126,8 @@ class Race:
 
 
 @dataclass(frozen=True)
-class Record:
-    """A benchmark that has been run: what, where, when, with which versions."""
-
-    benchmark: str
-    command: str
-    date: str
-    machine: Mapping[str, Any]
-    packages: Mapping[str, str]
-    threads: int
-    rounds: int
-    races: tuple[Race, ...]
+class Record(speed.Record):
+    """A benchmark that has been run, to be written."""
 
     @property
     def limits(self) -> dict[str, float]:

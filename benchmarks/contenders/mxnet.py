@@ -3,9 +3,7 @@
 python -m benchmarks.contenders.mxnet WAY NETWORK SIZE BATCH STEPS
 """
 
-import sys
 from collections.abc import Callable
-from functools import partial
 
 # MXNet needs the names that this gives back to NumPy.
 from d2l_lite import numpy_aliases  # noqa: F401
@@ -14,8 +12,7 @@ from d2l_lite import numpy_aliases  # noqa: F401
 import mxnet as mx
 from mxnet import autograd, gluon
 
-from benchmarks.contender import serve
-from benchmarks.contenders.tasks import Task, convolutions
+from benchmarks.contenders.tasks import Task, convolutions, take_part
 from d2l_lite import zoo
 from d2l_lite.models.mxnet import DenseNet
 
@@ -117,13 +114,5 @@ def alone(training: bool, task: Task) -> Callable[[], float]:
     return task.timed_flops(run, training)
 
 
-WAYS = {
-    "bare": bare,
-    "reference": reference,
-    "inference": inference,
-    "training-convolutions": partial(alone, True),
-    "inference-convolutions": partial(alone, False),
-}
-
 if __name__ == "__main__":
-    serve(partial(WAYS[sys.argv[1]], Task.parse(sys.argv[2:])))
+    take_part(alone, bare=bare, reference=reference, inference=inference)

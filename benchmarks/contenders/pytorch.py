@@ -3,16 +3,13 @@
 python -m benchmarks.contenders.pytorch WAY NETWORK SIZE BATCH STEPS
 """
 
-import sys
 from collections.abc import Callable
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmarks.contender import serve
-from benchmarks.contenders.tasks import Task, convolutions
+from benchmarks.contenders.tasks import Task, convolutions, take_part
 from d2l_lite import zoo
 from d2l_lite.models.pytorch import DenseNet
 
@@ -114,13 +111,5 @@ def alone(training: bool, task: Task) -> Callable[[], float]:
     return task.timed_flops(run, training)
 
 
-WAYS = {
-    "bare": bare,
-    "reference": reference,
-    "inference": inference,
-    "training-convolutions": partial(alone, True),
-    "inference-convolutions": partial(alone, False),
-}
-
 if __name__ == "__main__":
-    serve(partial(WAYS[sys.argv[1]], Task.parse(sys.argv[2:])))
+    take_part(alone, bare=bare, reference=reference, inference=inference)

@@ -1,11 +1,14 @@
 """What contenders work on: the same random images, and the networks' convolutions."""
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from benchmarks.contender import serve
 from d2l_lite import zoo
 
 
@@ -129,3 +132,20 @@ def flops(task: Task, training: bool) -> float:
     if not training:
         return 2.0 * forward
     return 2.0 * (3 * forward - found[0].multiply_adds)
+
+
+SetUp = Callable[[Task], Callable[[], float]]
+
+
+def take_part(alone: Callable[..., Callable[[], float]], **ways: SetUp) -> None:
+    """Serve as the command line says: WAY NETWORK SIZE BATCH STEPS.
+
+    Args:
+        alone: sets up the convolutions by themselves, forward and backward if its first
+            argument says so: "training-convolutions" and "inference-convolutions".
+        ways: what sets up the others, by their names.
+    """
+    ways["training-convolutions"] = partial(alone, True)
+    ways["inference-convolutions"] = partial(alone, False)
+    way, *words = sys.argv[1:]
+    serve(partial(ways[way], Task.parse(words)))
