@@ -11,10 +11,11 @@ from functools import partial
 
 import numpy as np
 
-from d2l_lite import PACKAGES, weights
-from d2l_lite.classroom.recorded import FILE
-from d2l_lite.classroom.reference import reference
-from d2l_lite.classroom.trial import BUILDERS, Trial
+from d2l_classroom.recorded import FILE
+from d2l_classroom.reference import reference
+from d2l_classroom.trial import BUILDERS, Trial
+from d2l_lite import PACKAGES
+from d2l_lite.networks import weights
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from d2l_lite import pytorch as d2l
 from d2l_lite.files import replacing
-from d2l_lite.training import TrainingDiverged
+from d2l_lite.training.trainer import TrainingDiverged
 
 FILE = Path(__file__).parents[1] / "chapters/worksheets/files/curves.csv"
 COLUMNS = ("train_loss", "validation_loss", "train_error", "validation_error")

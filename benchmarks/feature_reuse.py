@@ -21,7 +21,7 @@ from rows import FILES, package, record
 
 from d2l_lite import pytorch as d2l
 from d2l_lite.pytorch import DenseBlock
-from d2l_lite.training import loss_and_accuracy
+from d2l_lite.training.trainer import loss_and_accuracy
 
 FOLDER = FILES / "feature_reuse"
 TRAINED = FOLDER / "trained.safetensors"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
-from d2l_lite.environment import VERSIONED, cores, package_version, processor
+from d2l_lite.command.environment import VERSIONED, cores, package_version, processor
 
 
 def describe() -> dict[str, Any]:

@@ -23,7 +23,7 @@ import numpy as np
 from rows import FILES, package, record
 
 from d2l_lite import PACKAGES
-from d2l_lite.schedules import one_cycle
+from d2l_lite.training.schedules import one_cycle
 
 FILE = FILES / "four_frameworks" / "same_run.csv"
 STEPS, BATCH_SIZE, LEARNING_RATE = 200, 64, 0.1

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from book.source import FRAMEWORKS, Book, BookError
+from book.build.source import FRAMEWORKS, Book, BookError
 
 
 def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> int:
@@ -70,8 +70,8 @@ def _selection(book: Book, options: argparse.Namespace) -> tuple[list, list]:
 
 
 def _split(book: Book, options: argparse.Namespace) -> int:
-    from book.split import split
-    from book.worksheets import write_worksheets
+    from book.build.split import split
+    from book.build.worksheets import write_worksheets
 
     split(book, *_selection(book, options))
     write_worksheets(book)
@@ -79,7 +79,7 @@ def _split(book: Book, options: argparse.Namespace) -> int:
 
 
 def _run(book: Book, options: argparse.Namespace) -> int:
-    from book.freshness import is_fresh, remember, sources
+    from book.build.freshness import is_fresh, remember, sources
     from d2l_lite import installed
 
     part = options.chapter or options.framework or options.force
@@ -89,8 +89,8 @@ def _run(book: Book, options: argparse.Namespace) -> int:
         print("All notebooks are up to date.")
         return 0
 
-    from book.run import run
-    from book.worksheets import write_worksheets
+    from book.build.run import run
+    from book.build.worksheets import write_worksheets
 
     write_worksheets(book)
     run(book, *_selection(book, options), force=options.force, jobs=options.jobs)
@@ -101,39 +101,39 @@ def _run(book: Book, options: argparse.Namespace) -> int:
 
 
 def _colab(book: Book, options: argparse.Namespace) -> int:
-    from book.colab import run_in_colab
+    from book.build.colab import run_in_colab
 
     run_in_colab(book, *_selection(book, options), jobs=options.jobs)
     return 0
 
 
 def _pages(book: Book, options: argparse.Namespace) -> int:
-    from book.pages import write_pages
+    from book.build.pages import write_pages
 
     write_pages(book)
     return 0
 
 
 def _site(book: Book, options: argparse.Namespace) -> int:
-    from book.freshness import is_fresh, remember, sources
+    from book.build.freshness import is_fresh, remember, sources
 
     site, before = book.root / "_build/html", sources(book)
     if not is_fresh(book, "site", before, site):
-        from book.site import build_site
+        from book.build.html import build_site
 
         remember(book, "site", before, build_site(book))
     return 0
 
 
 def _pdf(book: Book, options: argparse.Namespace) -> int:
-    from book.pdf import build_pdf
+    from book.build.pdf import build_pdf
 
     print(book.relative(build_pdf(book)))
     return 0
 
 
 def _check(book: Book, options: argparse.Namespace) -> int:
-    from book.check import check
+    from book.build.check import check
 
     problems = check(book)
     for problem in problems:
@@ -154,7 +154,7 @@ def _notebooks(book: Book, options: argparse.Namespace) -> int:
 
 def _env(book: Book, options: argparse.Namespace) -> int:
     """For `env $(python -m book env) pytest --nbval …`."""
-    from book.inputs import ENVIRONMENT
+    from book.build.inputs import ENVIRONMENT
 
     print(" ".join(f"{name}={value}" for name, value in ENVIRONMENT.items()))
     return 0

@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from d2l_lite import DataError, checkpoints, compare, options, train
-from d2l_lite.classroom.grading import command as grading
-from d2l_lite.state import TrainingDiverged
-from d2l_lite.weights import is_trainable
+from d2l_classroom.grading import command as grading
+from d2l_lite import DataError
+from d2l_lite.command import compare, options, train
+from d2l_lite.networks import checkpoints
+from d2l_lite.networks.weights import is_trainable
+from d2l_lite.training.state import TrainingDiverged
 
 # The exit statuses, beside 0 and argparse's 2 for wrong options.
 FAILED, WRONG_OPTION, DIVERGED, INTERRUPTED = 1, 2, 3, 130

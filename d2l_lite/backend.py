@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from d2l_lite import naming, weights, zoo
-from d2l_lite.batches import batch_check
 from d2l_lite.checks import check_integer, check_switch
+from d2l_lite.networks import layer_names as naming
+from d2l_lite.networks import weights, zoo
+from d2l_lite.networks.input_checks import batch_check
 
 BATCH = 256
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -37,7 +38,7 @@ class Backend:
         place: puts a model on the device, with memory for its weights; a seed is for
             generators that it keeps, those of dropout in Flax.
         children: the parts of a module, in forward order.
-        kind: what a part is, as `d2l_lite.naming.name_layers` asks for it.
+        kind: what a part is, as `layer_names.name_layers` asks for it.
         names: for each kind of layer the framework's names of `weight`, `bias`,
             `running_mean` and `running_var`, where they are others.
         shape: the canonical shape of one of the framework's own arrays.
@@ -183,7 +184,7 @@ class Backend:
             self.set_weights(model, before)
 
     def batch_check(self, model: Any, call: str) -> Callable[..., tuple]:
-        """What checks a model's batches: see `d2l_lite.batches.batch_check`."""
+        """What checks a model's batches: see `input_checks.batch_check`."""
         arrays = self.arrays(model)
         dtype = self.read(next(iter(arrays.values()))).dtype
         shapes = {name: self.shape(array) for name, array in arrays.items()}
@@ -201,7 +202,7 @@ class Backend:
             DataError: they cannot be downloaded or kept.
         """
         # Here, as in `classify`: it imports Pillow, which few programs need.
-        from d2l_lite import imagenet
+        from d2l_lite.networks import imagenet
 
         return self.load(imagenet.checkpoint(name), memory_efficient)
 
@@ -210,14 +211,14 @@ class Backend:
 
         Args:
             model: a network for ImageNet, of 1,000 classes and 3 channels.
-            image: what `d2l_lite.imagenet.prepare` takes: a file, a picture of Pillow,
+            image: what `networks.imagenet.prepare` takes: a file, a picture of Pillow,
                 or an H×W×3 array of uint8.
             top: how many classes, 1 to 1,000.
 
         Raises:
             ValueError: another network, no picture, or `top` out of its range.
         """
-        from d2l_lite import imagenet
+        from d2l_lite.networks import imagenet
 
         imagenet.check(self._shapes(model), top)
         return imagenet.ranked(self.predict(model, imagenet.prepare(image))[0], top)

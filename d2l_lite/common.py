@@ -2,17 +2,17 @@
 
 from types import ModuleType
 
-from d2l_lite.cifar import CIFAR10, CIFAR100
-from d2l_lite.data import FashionMNIST
-from d2l_lite.history import History
-from d2l_lite.image_set import ImageSet
+from d2l_lite.data.cifar import CIFAR10, CIFAR100
+from d2l_lite.data.fashion_mnist import FashionMNIST
+from d2l_lite.data.image_set import ImageSet
+from d2l_lite.data.svhn import SVHN
 from d2l_lite.plots import (
     confusion_matrix,
     plot_confusion,
     show_images,
     show_predictions,
 )
-from d2l_lite.svhn import SVHN
+from d2l_lite.training.history import History
 
 __all__ = [
     "CIFAR10",

@@ -8,14 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from d2l_lite import common, naming, scale, training, weights
+from d2l_classroom.check import Checker
+from d2l_classroom.jax import JAX
+from d2l_lite import common
 from d2l_lite.backend import Backend, Predict
-from d2l_lite.classroom.check import Checker
-from d2l_lite.classroom.jax import JAX
 from d2l_lite.common import *
-from d2l_lite.devices import jax as engine
+from d2l_lite.data import scale
+from d2l_lite.devices import jax_mesh as engine
 from d2l_lite.models import jax as models
 from d2l_lite.models.jax import *
+from d2l_lite.networks import layer_names as naming
+from d2l_lite.networks import weights
+from d2l_lite.training import trainer as training
 
 __all__ = common.offers(models)
 
@@ -53,7 +57,7 @@ def to_numpy(tensor: jax.Array) -> np.ndarray:
 
 
 class Trainer(training.Trainer):
-    """Trains a `flax.nnx.Module`; see `d2l_lite.training.Trainer`.
+    """Trains a `flax.nnx.Module`; see `d2l_lite.training.trainer.Trainer`.
 
     Without `sync_batch_norm` the running statistics are the mean over the devices.
     """

@@ -13,15 +13,18 @@ import mxnet as mx
 from mxnet import autograd, gluon
 from mxnet.gluon import nn
 
-from d2l_lite import common, naming, numpy_text, scale, training
+from d2l_classroom.check import Checker
+from d2l_classroom.mxnet import MXNet
+from d2l_lite import common, numpy_text
 from d2l_lite.backend import Backend, Predict
-from d2l_lite.classroom.check import Checker
-from d2l_lite.classroom.mxnet import MXNet
 from d2l_lite.common import *
-from d2l_lite.devices import mxnet as devices
+from d2l_lite.data import scale
+from d2l_lite.devices import gluon_replicas as devices
 from d2l_lite.devices import mxnet_graph as graphs
 from d2l_lite.models import mxnet as models
 from d2l_lite.models.mxnet import *
+from d2l_lite.networks import layer_names as naming
+from d2l_lite.training import trainer as training
 
 __all__ = common.offers(models)
 
@@ -63,7 +66,7 @@ def to_numpy(tensor: mx.np.ndarray) -> np.ndarray:
 
 
 class Trainer(training.Trainer):
-    """Trains a `gluon.Block`; see `d2l_lite.training.Trainer`."""
+    """Trains a `gluon.Block`; see `d2l_lite.training.trainer.Trainer`."""
 
     @property
     def primary(self) -> bool:
@@ -71,9 +74,9 @@ class Trainer(training.Trainer):
         return devices.hosts() is None or devices.hosts().rank == 0
 
     def prepare(self, model: gluon.Block) -> training.Step:
-        """The step that trains a model, see `d2l_lite.training.Trainer`.
+        """The step that trains a model, see `d2l_lite.training.trainer.Trainer`.
 
-        On several devices, and in bfloat16, by `d2l_lite.devices.mxnet.Replicas`.
+        On several devices, and in bfloat16, by `devices.gluon_replicas.Replicas`.
 
         Raises:
             ValueError: MXNet, the machine or the model lacks what is asked for.

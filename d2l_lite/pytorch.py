@@ -8,14 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from d2l_lite import common, naming, scale, training
+from d2l_classroom.check import Checker
+from d2l_classroom.pytorch import PyTorch
+from d2l_lite import common
 from d2l_lite.backend import Backend, Predict
-from d2l_lite.classroom.check import Checker
-from d2l_lite.classroom.pytorch import PyTorch
 from d2l_lite.common import *
-from d2l_lite.devices import pytorch as devices
+from d2l_lite.data import scale
+from d2l_lite.devices import torch_processes as devices
 from d2l_lite.models import pytorch as models
 from d2l_lite.models.pytorch import *
+from d2l_lite.networks import layer_names as naming
+from d2l_lite.training import trainer as training
 
 __all__ = common.offers(models)
 
@@ -62,7 +65,7 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
 
 
 class Trainer(training.Trainer):
-    """Trains a `torch.nn.Module`; see `d2l_lite.training.Trainer`.
+    """Trains a `torch.nn.Module`; see `d2l_lite.training.trainer.Trainer`.
 
     For several devices torchrun starts a process each, which run the same program. With
     `sync_batch_norm=False` the running statistics are the means of the devices' own.

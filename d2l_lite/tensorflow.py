@@ -9,15 +9,19 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from d2l_lite import common, naming, scale, training, weights
+from d2l_classroom.check import Checker
+from d2l_classroom.tensorflow import TensorFlow
+from d2l_lite import common
 from d2l_lite.backend import Backend, Predict
-from d2l_lite.classroom.check import Checker
-from d2l_lite.classroom.tensorflow import TensorFlow
 from d2l_lite.common import *
-from d2l_lite.devices import tensorflow as devices
+from d2l_lite.data import scale
+from d2l_lite.devices import keras_strategy as devices
 from d2l_lite.models import tensorflow as models
 from d2l_lite.models.tensorflow import *
-from d2l_lite.state import Keeper
+from d2l_lite.networks import layer_names as naming
+from d2l_lite.networks import weights
+from d2l_lite.training import trainer as training
+from d2l_lite.training.state import Keeper
 
 __all__ = common.offers(models)
 
@@ -68,7 +72,7 @@ def to_numpy(tensor: tf.Tensor) -> np.ndarray:
 
 
 class Trainer(training.Trainer):
-    """Trains a `keras.Model`; see `d2l_lite.training.Trainer`.
+    """Trains a `keras.Model`; see `d2l_lite.training.trainer.Trainer`.
 
     On several devices its variables are mirrored from `prepare` to the end of `fit`.
     Without `sync_batch_norm` the running statistics are the mean of the devices'.

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contender import serve
-from d2l_lite.data import FashionMNIST
-from d2l_lite.state import Step
+from d2l_lite.data.fashion_mnist import FashionMNIST
+from d2l_lite.training.state import Step
 
 BATCH_SIZE, STEPS = 64, 24
 FOR_EVER = 10**6

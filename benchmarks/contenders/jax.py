@@ -12,8 +12,8 @@ import optax
 from flax import nnx
 
 from benchmarks.contenders.tasks import Task, convolutions, take_part
-from d2l_lite import zoo
 from d2l_lite.models.jax import DenseNet
+from d2l_lite.networks import zoo
 
 SGD = optax.chain(
     optax.add_decayed_weights(1e-4), optax.sgd(0.01, momentum=0.9, nesterov=True)

@@ -13,8 +13,8 @@ import mxnet as mx
 from mxnet import autograd, gluon
 
 from benchmarks.contenders.tasks import Task, convolutions, take_part
-from d2l_lite import zoo
 from d2l_lite.models.mxnet import DenseNet
+from d2l_lite.networks import zoo
 
 mx.npx.set_np()
 SGD = {"learning_rate": 0.01, "momentum": 0.9, "wd": 1e-4}

@@ -11,7 +11,7 @@ from functools import partial
 
 from benchmarks.contender import serve
 from benchmarks.contenders.tasks import Task, convolutions
-from d2l_lite import zoo
+from d2l_lite.networks import zoo
 
 
 def layers(task: Task) -> Iterator[tuple[list[int], int, int]]:

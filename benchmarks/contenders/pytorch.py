@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.contenders.tasks import Task, convolutions, take_part
-from d2l_lite import zoo
 from d2l_lite.models.pytorch import DenseNet
+from d2l_lite.networks import zoo
 
 SGD = {"lr": 0.01, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.contender import resident, serve
 from d2l_lite import PACKAGES
-from d2l_lite.data import FashionMNIST
+from d2l_lite.data.fashion_mnist import FashionMNIST
 
 BATCH_SIZE = 64
 

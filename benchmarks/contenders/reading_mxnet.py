@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.contender import serve
 from benchmarks.contenders.reading import BATCH_SIZE, images_per_second
 from d2l_lite import numpy_aliases  # noqa: F401
-from d2l_lite.data import FashionMNIST, read
+from d2l_lite.data.fashion_mnist import FashionMNIST, read
 
 # isort: split
 import mxnet as mx

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.contender import serve
 from benchmarks.contenders.reading import BATCH_SIZE, images_per_second
 from benchmarks.vision import torchvision
-from d2l_lite.data import FashionMNIST, read
+from d2l_lite.data.fashion_mnist import FashionMNIST, read
 
 
 class Pictures(Dataset):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from benchmarks.contender import serve
 from benchmarks.contenders.reading import BATCH_SIZE, images_per_second
-from d2l_lite.data import FashionMNIST, read
+from d2l_lite.data.fashion_mnist import FashionMNIST, read
 
 
 def set_up(size: int) -> Callable[[], float]:

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.contender import serve
-from d2l_lite import zoo
+from d2l_lite.networks import zoo
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import keras
 import tensorflow as tf
 
 from benchmarks.contenders.tasks import Task, convolutions, take_part
-from d2l_lite import zoo
 from d2l_lite.models.tensorflow import DenseNet
+from d2l_lite.networks import zoo
 
 SGD = {"learning_rate": 0.01, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}
 

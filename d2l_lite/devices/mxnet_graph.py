@@ -11,7 +11,7 @@ from d2l_lite import numpy_aliases  # noqa: F401
 import mxnet as mx
 from mxnet import gluon
 
-from d2l_lite.training import Trainer
+from d2l_lite.training.trainer import Trainer
 
 # Of a parameter, in the graph that moves it.
 ARRAYS = "weight", "gradient", "velocity"

@@ -10,7 +10,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from d2l_lite import environment
+from d2l_lite.command import environment
 
 
 def launch(arguments: Sequence[str], count: int) -> int:

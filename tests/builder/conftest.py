@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from small_book import TemporaryBook
 
-from book.split import serialise
+from book.build.split import serialise
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from book.source import FRAMEWORKS, Book
+from book.build.source import FRAMEWORKS, Book
 
 FRONT_MATTER = """\
 ---

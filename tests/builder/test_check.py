@@ -7,11 +7,11 @@ import pytest
 from small_book import CHAPTER, FRONT_MATTER, TemporaryBook
 
 from book.__main__ import main
-from book.check import check
-from book.inputs import inputs
-from book.merge import merged_cells
-from book.source import FRAMEWORKS, Book, BookError
-from book.split import split
+from book.build.check import check
+from book.build.inputs import inputs
+from book.build.merge import merged_cells
+from book.build.source import FRAMEWORKS, Book, BookError
+from book.build.split import split
 
 PICTURE = {
     "output_type": "display_data",
@@ -24,7 +24,7 @@ NOTEBOOK = "chapters/jax/first.ipynb"
 
 @pytest.fixture(autouse=True)
 def every_framework_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("book.check.installed", lambda framework: True)
+    monkeypatch.setattr("book.build.check.installed", lambda framework: True)
 
 
 @pytest.fixture
@@ -112,7 +112,9 @@ def test_what_cannot_be_executed_here_need_not_be(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:
-    monkeypatch.setattr("book.check.installed", lambda framework: framework != "mxnet")
+    monkeypatch.setattr(
+        "book.build.check.installed", lambda framework: framework != "mxnet"
+    )
     right_book.write("d2l_lite/mxnet.py", "x = 1\n")
     assert problems(right_book) == []
     assert capsys.readouterr().out == (

@@ -7,7 +7,7 @@ import pytest
 from small_book import TemporaryBook
 
 from book.__main__ import main
-from book.split import split
+from book.build.split import split
 
 PYPROJECT = """\
 [build-system]

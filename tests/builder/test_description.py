@@ -8,8 +8,8 @@ import pytest
 from docutils import nodes
 from docutils.utils import new_document
 
-from book.head import description
-from book.history import last_changes
+from book.build.history import last_changes
+from book.site.head import description
 
 
 def page(*paragraphs):

@@ -2,9 +2,9 @@
 
 from zipfile import ZipFile
 
-from book.downloads import ARCHIVE, copy_notebooks
-from book.source import FRAMEWORKS
-from book.split import split
+from book.build.downloads import ARCHIVE, copy_notebooks
+from book.build.source import FRAMEWORKS
+from book.build.split import split
 
 
 def test_archive_has_everything_and_always_the_same_bytes(temporary_book, tmp_path):

@@ -7,10 +7,10 @@ from small_book import TemporaryBook
 
 import d2l_lite
 from book import __main__ as command
-from book import run as running
-from book import site as building
-from book.freshness import is_fresh, remember, sources
-from book.source import Book, BookError
+from book.build import html as building
+from book.build import run as running
+from book.build.freshness import is_fresh, remember, sources
+from book.build.source import Book, BookError
 
 CHANGES = {
     "a word of a chapter": ("chapters/first.md", "# Second\n"),

@@ -3,7 +3,7 @@
 import pytest
 from docutils import nodes
 
-from book.mathematics import Formulas, key_of
+from book.site.mathematics import Formulas, key_of
 
 
 @pytest.fixture

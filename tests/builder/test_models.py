@@ -5,9 +5,9 @@ import ast
 import pytest
 from small_book import TemporaryBook
 
-from book.models import models_text
-from book.source import FRAMEWORKS, BookError
-from book.split import split
+from book.build.models import models_text
+from book.build.source import FRAMEWORKS, BookError
+from book.build.split import split
 
 
 def export(code: str, tags: str = "jax, export") -> str:

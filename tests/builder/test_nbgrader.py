@@ -6,11 +6,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from book.check import check
-from book.nbgrader import solutions, without_solutions
-from book.source import FRAMEWORKS, Book, BookError
-from book.split import split
-from book.worksheets import copy_worksheets, write_worksheets
+from book.build.check import check
+from book.build.nbgrader import solutions, without_solutions
+from book.build.source import FRAMEWORKS, Book, BookError
+from book.build.split import split
+from book.build.worksheets import copy_worksheets, write_worksheets
 
 ANSWER = """\
 ```{code-cell} ipython3

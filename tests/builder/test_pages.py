@@ -9,12 +9,12 @@ import pytest
 from docutils import nodes
 from docutils.utils import new_document
 
-from book.pages import page_notebook, write_pages
-from book.site import build_site
-from book.source import FRAMEWORKS, Book, BookError, tags
-from book.sphinx_ext import definition, source_menu
-from book.split import split
-from book.tabs import FrameworkTabs
+from book.build.html import build_site
+from book.build.pages import page_notebook, write_pages
+from book.build.source import FRAMEWORKS, Book, BookError, tags
+from book.build.split import split
+from book.site.sphinx_ext import definition, source_menu
+from book.site.tabs import FrameworkTabs
 
 GROUP = "".join(
     f"```{{code-cell}} ipython3\n:tags: [{name}]\n\nx = 1\n```\n\n"

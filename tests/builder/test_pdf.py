@@ -12,13 +12,13 @@ import yaml
 from PIL import Image
 from small_book import TemporaryBook
 
-from book.colours import DARK, LIGHT, colours
-from book.latex.log import place, report
-from book.latex.printed import PIXELS
-from book.pdf import build_pdf, targetname
-from book.site import run_jupyter_book
-from book.source import FRAMEWORKS, Book, BookError
-from book.split import split
+from book.build.html import run_jupyter_book
+from book.build.pdf import build_pdf, targetname
+from book.build.source import FRAMEWORKS, Book, BookError
+from book.build.split import split
+from book.site.colours import DARK, LIGHT, colours
+from book.site.latex.log import place, report
+from book.site.latex.printed import PIXELS
 from d2l_lite import TITLES
 
 BIBLIOGRAPHY = "@misc{huang2017, title = {Densely}, author = {Huang}, year = {2017}}"

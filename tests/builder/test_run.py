@@ -9,12 +9,12 @@ import nbformat
 import pytest
 from small_book import CHAPTER, TemporaryBook
 
-from book import run as runner
 from book.__main__ import main
-from book.files import write_if_changed
-from book.inputs import ENVIRONMENT, library_inputs
-from book.source import Book, BookError
-from book.split import serialise
+from book.build import run as runner
+from book.build.files import write_if_changed
+from book.build.inputs import ENVIRONMENT, library_inputs
+from book.build.source import Book, BookError
+from book.build.split import serialise
 
 # Each execution leaves a line in a file beside the notebook.
 COUNTED = """\
@@ -342,7 +342,8 @@ def test_unknown_names_are_answered_with_the_valid_ones(
 
 def test_the_builder_imports_no_framework() -> None:
     code = (
-        "import sys, book.__main__, book.check, book.run, book.split, book.merge\n"
+        "import sys, book.__main__\n"
+        "from book.build import check, merge, run, split\n"
         "frameworks = {'torch', 'tensorflow', 'keras', 'jax', 'flax', 'mxnet'}\n"
         "print([name for name in sys.modules if name in frameworks"
         " or name.startswith('d2l_lite.')])"

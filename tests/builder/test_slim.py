@@ -2,8 +2,8 @@
 
 import pytest
 
-from book.icons import icons_css
-from book.slim import slim
+from book.build.slim import slim
+from book.site.icons import icons_css
 
 
 def test_icons_are_those_of_the_pages():

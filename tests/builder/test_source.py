@@ -3,8 +3,8 @@
 import pytest
 from small_book import CHAPTER, TemporaryBook
 
-from book.labels import read_labels
-from book.source import FRAMEWORKS, Book, BookError, frameworks, groups, tags
+from book.build.labels import read_labels
+from book.build.source import FRAMEWORKS, Book, BookError, frameworks, groups, tags
 
 
 def test_documents_come_in_the_order_of_the_table_of_contents(

@@ -9,10 +9,10 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 from small_book import CHAPTER, TemporaryBook
 
-from book.labels import read_labels
-from book.markdown import PlainMarkdown
-from book.source import FRAMEWORKS, Book, BookError
-from book.split import read_notebook, split
+from book.build.labels import read_labels
+from book.build.markdown import PlainMarkdown
+from book.build.source import FRAMEWORKS, Book, BookError
+from book.build.split import read_notebook, split
 
 
 def read(book: Book, framework: str, name: str = "first") -> NotebookNode:

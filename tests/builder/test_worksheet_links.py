@@ -9,8 +9,8 @@ from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
 from sphinx.util.docutils import docutils_namespace
 
-from book.source import FRAMEWORKS, Book
-from book.worksheets import write_worksheets
+from book.build.source import FRAMEWORKS, Book
+from book.build.worksheets import write_worksheets
 
 SHEET = """\
 # Worksheet: One & Two
@@ -58,7 +58,7 @@ def page(temporary_book):
                     "extensions": [
                         "myst_parser",
                         "sphinx_design",
-                        "book.worksheet_links",
+                        "book.site.worksheet_links",
                     ],
                     "root_doc": "book/page",
                     "html_theme": "sphinx_book_theme",

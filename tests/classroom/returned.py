@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from d2l_lite.classroom.grading import places, sheets
-from d2l_lite.classroom.grading.grade import grade_all
-from d2l_lite.classroom.grading.limits import Limits
+from d2l_classroom.grading import places, sheets
+from d2l_classroom.grading.grade import grade_all
+from d2l_classroom.grading.limits import Limits
 
 GOOD = {
     "double": "def double(x):\n    return 2 * x",

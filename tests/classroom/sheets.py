@@ -9,8 +9,8 @@ import matplotlib
 import nbformat
 from nbformat import NotebookNode
 
-from book.source import Book
-from book.worksheets import FOLDER
+from book.build.source import Book
+from book.build.worksheets import FOLDER
 
 ROOT = Book().root / FOLDER
 NAMES = tuple(sorted(path.stem for path in ROOT.glob("*.md")))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from frameworks import d2l
 
-from book.source import belongs, read_chapter, tags
+from book.build.source import belongs, read_chapter, tags
 
 CHAPTERS = Path(__file__).parents[2] / "chapters"
 # Where each task's answer is made, and by which name.

@@ -3,8 +3,8 @@
 import pytest
 from frameworks import FRAMEWORKS, d2l
 
-from d2l_lite import summary
-from d2l_lite.classroom.formulas import COUNTS
+from d2l_classroom.formulas import COUNTS
+from d2l_lite.networks import summary
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 from frameworks import FRAMEWORKS, d2l
 
-from d2l_lite.classroom import curves
+from d2l_classroom import curves
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from frameworks import FRAMEWORKS, d2l
 from students import CALL, JOIN, answer, execute
 
-from d2l_lite.classroom.limits import TimeUp, limited
+from d2l_classroom.limits import TimeUp, limited
 
 
 def name_of(framework) -> str:

@@ -5,7 +5,7 @@ from frameworks import FRAMEWORKS, d2l
 from mistakes import MISTAKES
 from students import HOMES, answer
 
-from d2l_lite.classroom.tables import TABLES
+from d2l_classroom.tables import TABLES
 
 CASES = [
     pytest.param(framework, mistake, id=f"{framework}-{mistake.task}-{mistake.name}")

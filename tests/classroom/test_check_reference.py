@@ -5,10 +5,10 @@ import pytest
 from frameworks import FRAMEWORKS, d2l
 from students import answer
 
+from d2l_classroom.programs import PROGRAMS
+from d2l_classroom.recorded import answers
+from d2l_classroom.reference import CLEAR, reference
 from d2l_lite import PACKAGES
-from d2l_lite.classroom.programs import PROGRAMS
-from d2l_lite.classroom.recorded import answers
-from d2l_lite.classroom.reference import CLEAR, reference
 
 RECORDED = [task for task in PROGRAMS if task != "memory_efficient_block"]
 

@@ -11,9 +11,9 @@ import sys
 import pytest
 from returned import FULL, GOOD, cell, cells, given_out, grades, points, write
 
+from d2l_classroom.grading import grade, places
+from d2l_classroom.grading.grade import Grade
 from d2l_lite.__main__ import main
-from d2l_lite.classroom.grading import grade, places
-from d2l_lite.classroom.grading.grade import Grade
 
 pytest.importorskip("IPython")
 pytest.importorskip("psutil")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from returned import CHECKS, GOOD, cell, cells, given_out, write
 
+from d2l_classroom.grading import places, sheets
+from d2l_classroom.grading.notebook import clean, read
 from d2l_lite import DataError
-from d2l_lite.classroom.grading import places, sheets
-from d2l_lite.classroom.grading.notebook import clean, read
 
 NAMES = {"dense_block", "block", "sums"}
 

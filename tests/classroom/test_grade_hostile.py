@@ -194,7 +194,9 @@ def test_a_patched_check_gives_no_points(a_class, name):
 
 def test_what_was_patched_is_named(a_class):
     assert "put back: numpy.allclose" in a_class[0]["patches-a-function"].notes[0]
-    assert "d2l_lite.weights.is_trainable" in a_class[0]["patches-code"].notes[0]
+    assert (
+        "d2l_lite.networks.weights.is_trainable" in a_class[0]["patches-code"].notes[0]
+    )
     assert points(a_class[0]["patches-code"]) == FULL | {"learned_check": 0}
 
 

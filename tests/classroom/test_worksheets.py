@@ -14,10 +14,10 @@ from nbclient import NotebookClient
 from sheets import NAMES, Session, code_cells, notebook_path, role, solved
 from wrong_answers import WRONG, Wrong
 
-from book.inputs import ENVIRONMENT
-from book.nbgrader import solutions
-from book.source import FRAMEWORKS, Book, frameworks
-from book.worksheets import read_worksheets
+from book.build.inputs import ENVIRONMENT
+from book.build.nbgrader import solutions
+from book.build.source import FRAMEWORKS, Book, frameworks
+from book.build.worksheets import read_worksheets
 from d2l_lite import installed
 
 BOOK = Book()

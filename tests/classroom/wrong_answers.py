@@ -7,7 +7,7 @@ no such answer. So it is with what a check must say, where that is not one text.
 
 from typing import NamedTuple
 
-from book.source import FRAMEWORKS
+from book.build.source import FRAMEWORKS
 
 Edit = tuple[str, str]
 

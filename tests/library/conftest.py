@@ -2,7 +2,7 @@
 
 import pytest
 
-from d2l_lite import download, scale
+from d2l_lite.data import download, scale
 
 
 @pytest.fixture

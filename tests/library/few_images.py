@@ -1,7 +1,7 @@
 """A folder of few real images of Fashion-MNIST, in the format of the whole."""
 
-from d2l_lite.data import SAMPLE
-from d2l_lite.idx import read_idx, write_idx
+from d2l_lite.data.fashion_mnist import SAMPLE
+from d2l_lite.data.idx import read_idx, write_idx
 
 
 def few_images(folder, train=80, test=40):

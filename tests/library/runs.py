@@ -1,6 +1,6 @@
 """What tests read of a run's folder."""
 
-from d2l_lite import weights
+from d2l_lite.networks import weights
 
 
 def finished(folder):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from toy import SoftmaxTrainer, toy_data, toy_model
 
-from d2l_lite.ahead import DEPTH, ahead
+from d2l_lite.training.prefetch import DEPTH, ahead
 
 SOON = 60  # seconds after which something never happens
 

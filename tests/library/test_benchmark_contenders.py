@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.contenders import building, epoch, reading
-from d2l_lite.data import FashionMNIST
+from d2l_lite.data.fashion_mnist import FashionMNIST
 
 
 def test_speed_counts_every_image(monkeypatch) -> None:

@@ -9,7 +9,7 @@ from benchmarks import __main__ as command
 from benchmarks import machine, race, races, record
 from benchmarks.contenders.tasks import Task, convolutions, flops
 from benchmarks.entries import limits, ours, peer
-from d2l_lite.summary import stages
+from d2l_lite.networks.summary import stages
 
 FAKE = """
 import sys

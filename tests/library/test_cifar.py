@@ -12,9 +12,10 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 
-from d2l_lite import DataError, cifar, download
-from d2l_lite.cifar import CIFAR10, CIFAR100
-from d2l_lite.images import mirror, normalise, shifted_crop
+from d2l_lite import DataError
+from d2l_lite.data import cifar, download
+from d2l_lite.data.cifar import CIFAR10, CIFAR100
+from d2l_lite.data.transforms import mirror, normalise, shifted_crop
 
 pytestmark = pytest.mark.usefixtures("offline")
 

@@ -12,8 +12,8 @@ import pytest
 import tiny
 from frameworks import FRAMEWORKS, PACKAGES, d2l
 
-from d2l_lite import weights
 from d2l_lite.__main__ import main
+from d2l_lite.networks import weights
 
 torch = pytest.importorskip("torch")
 

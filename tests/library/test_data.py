@@ -12,10 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d2l_lite import DataError, data, download
-from d2l_lite.data import DEBIAN, SAMPLE, SHA256, FashionMNIST, ImageSet, read
-from d2l_lite.idx import read_idx, write_idx
-from d2l_lite.images import mirror, normalise, pad, resize, shifted_crop
+from d2l_lite import DataError
+from d2l_lite.data import download
+from d2l_lite.data import fashion_mnist as data
+from d2l_lite.data.fashion_mnist import (
+    DEBIAN,
+    SAMPLE,
+    SHA256,
+    FashionMNIST,
+    ImageSet,
+    read,
+)
+from d2l_lite.data.idx import read_idx, write_idx
+from d2l_lite.data.transforms import mirror, normalise, pad, resize, shifted_crop
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -280,7 +289,7 @@ def test_sample_is_part_of_the_real_data(full):
 
 @pytest.mark.usefixtures("full")
 def test_sample_can_be_made_anew(tmp_path, monkeypatch):
-    from d2l_lite.sample import make
+    from d2l_lite.data.sample import make
 
     monkeypatch.setattr(make, "SAMPLE", tmp_path)
     make.main()
@@ -526,7 +535,7 @@ def test_cache_that_cannot_be_written(monkeypatch, tmp_path):
 
 def test_neutral_modules_import_no_framework():
     code = (
-        "import sys, d2l_lite.data, d2l_lite.sample; "
+        "import sys, d2l_lite.data.fashion_mnist, d2l_lite.data.sample; "
         "print({'torch', 'tensorflow', 'jax', 'mxnet'} & set(sys.modules))"
     )
     root = Path(__file__).parents[2]

@@ -17,8 +17,9 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 
-from d2l_lite import DataError, download
-from d2l_lite.download import cache_folder, fetch, verified
+from d2l_lite import DataError
+from d2l_lite.data import download
+from d2l_lite.data.download import cache_folder, fetch, verified
 
 CONTENT = np.random.default_rng(0).bytes(1_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -223,7 +224,8 @@ def test_part_of_a_living_process_is_left_alone(server, tmp_path):
 
 def start(server, folder, behaviour):
     code = (
-        "import sys; from pathlib import Path; from d2l_lite.download import fetch; "
+        "import sys; from pathlib import Path; "
+        "from d2l_lite.data.download import fetch; "
         "name, url, sha256, folder = sys.argv[1:]; "
         "fetch(name, [url], sha256, Path(folder))"
     )

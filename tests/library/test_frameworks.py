@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from frameworks import FRAMEWORKS, PACKAGES, d2l
 
-from d2l_lite.weights import WeightsError, metadata
+from d2l_lite.networks.weights import WeightsError, metadata
 
 needs_jax = pytest.mark.skipif("jax" not in FRAMEWORKS, reason="needs JAX")
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from d2l_lite.figure import Figure
-from d2l_lite.history import History
+from d2l_lite.training.history import History
 
 COLUMNS = (
     "epoch,train_loss,train_error,validation_loss,validation_error,"

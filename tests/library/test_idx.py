@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from d2l_lite import DataError
-from d2l_lite.idx import read_idx, write_idx
+from d2l_lite.data.idx import read_idx, write_idx
 
 # By hand: two zeros, type 0x08 (unsigned byte), two dimensions, 2 and 3, six values.
 HEADER = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3])

@@ -13,8 +13,9 @@ import pytest
 from frameworks import FRAMEWORKS, d2l
 from PIL import Image
 
-from d2l_lite import DataError, checkpoints, imagenet
-from d2l_lite.weights import WeightsError
+from d2l_lite import DataError
+from d2l_lite.networks import checkpoints, imagenet
+from d2l_lite.networks.weights import WeightsError
 
 needs_pytorch = pytest.mark.skipif("pytorch" not in FRAMEWORKS, reason="needs PyTorch")
 NAME = "densenet121"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from d2l_lite.images import mirror, normalise, pad, resize, shifted_crop
+from d2l_lite.data.transforms import mirror, normalise, pad, resize, shifted_crop
 
 
 def random_images(*shape, seed=0):

@@ -3,8 +3,8 @@
 import pytest
 from frameworks import FRAMEWORKS, d2l
 
-from d2l_lite import zoo
-from d2l_lite.summary import Kept, kept_for_backward, stages
+from d2l_lite.networks import zoo
+from d2l_lite.networks.summary import Kept, kept_for_backward, stages
 
 
 def test_hand_arithmetic_of_a_plain_network():

@@ -8,7 +8,7 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from d2l_lite import DataError
-from d2l_lite.matlab import read_mat
+from d2l_lite.data.matlab import read_mat
 
 # Text, no data of subsystems, version 1.0, little-endian.
 HEADER = b"MATLAB 5.0 MAT-file".ljust(116) + bytes(8) + b"\x00\x01IM"

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d2l_lite import compare, options, weights, zoo
-from d2l_lite.environment import VERSIONED
-from d2l_lite.schedules import one_cycle
-from d2l_lite.summary import stages
+from d2l_lite.command import compare, options
+from d2l_lite.command.environment import VERSIONED
+from d2l_lite.networks import weights, zoo
+from d2l_lite.networks.summary import stages
+from d2l_lite.training.schedules import one_cycle
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "chapters" / "files" / "results"

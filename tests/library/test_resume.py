@@ -13,7 +13,7 @@ from few_images import few_images
 from frameworks import FRAMEWORKS
 from runs import finished, stamp
 
-from d2l_lite.history import History
+from d2l_lite.training.history import History
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,10 +15,10 @@ import pytest
 import toy
 from runs import finished, stamp
 
-from d2l_lite import weights
-from d2l_lite.history import History
-from d2l_lite.run import Run, RunError, best_epoch, locked
-from d2l_lite.state import TrainingDiverged
+from d2l_lite.command.run_folder import Run, RunError, best_epoch, locked
+from d2l_lite.networks import weights
+from d2l_lite.training.history import History
+from d2l_lite.training.state import TrainingDiverged
 
 EPOCHS = 20
 # Not by fork: other tests of this process may have started a framework's threads.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from d2l_lite import scale
+from d2l_lite.data import scale
 
 
 @pytest.fixture(autouse=True)

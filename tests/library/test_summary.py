@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from frameworks import FRAMEWORKS, d2l
 
-from d2l_lite import zoo
-from d2l_lite.summary import Stage, stages
+from d2l_lite.networks import zoo
+from d2l_lite.networks.summary import Stage, stages
 
 PAPER = Path(__file__).parents[2] / "chapters/files/densenet_zoo/parameter_counts.csv"
 with PAPER.open(encoding="utf-8") as lines:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from d2l_lite import DataError, download, svhn
-from d2l_lite.svhn import SVHN, read_digits
+from d2l_lite import DataError
+from d2l_lite.data import download, svhn
+from d2l_lite.data.svhn import SVHN, read_digits
 
 pytestmark = pytest.mark.usefixtures("offline")
 

@@ -8,10 +8,12 @@ import pytest
 from few_images import few_images
 from frameworks import FRAMEWORKS, d2l
 
-from d2l_lite import compare, environment, options, run, weights
 from d2l_lite.__main__ import main
-from d2l_lite.history import History
-from d2l_lite.train import train as train_in
+from d2l_lite.command import compare, environment, options
+from d2l_lite.command import run_folder as run
+from d2l_lite.command.train import train as train_in
+from d2l_lite.networks import weights
+from d2l_lite.training.history import History
 
 pytestmark = pytest.mark.skipif("pytorch" not in FRAMEWORKS, reason="needs PyTorch")
 

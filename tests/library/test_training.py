@@ -15,10 +15,10 @@ import pytest
 from nbclient import NotebookClient
 from toy import SoftmaxTrainer, ToySet, toy_data, toy_model
 
-from d2l_lite.history import History
-from d2l_lite.schedules import constant, one_cycle, step_down
-from d2l_lite.state import Step
-from d2l_lite.training import Trainer, TrainingDiverged, loss_and_accuracy
+from d2l_lite.training.history import History
+from d2l_lite.training.schedules import constant, one_cycle, step_down
+from d2l_lite.training.state import Step
+from d2l_lite.training.trainer import Trainer, TrainingDiverged, loss_and_accuracy
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

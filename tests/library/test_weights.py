@@ -11,8 +11,8 @@ import safetensors.numpy
 import tiny
 from frameworks import FRAMEWORKS, d2l
 
-from d2l_lite import weights
-from d2l_lite.weights import WeightsError
+from d2l_lite.networks import weights
+from d2l_lite.networks.weights import WeightsError
 
 METADATA = {"network": "densenet", "arguments": {"block_config": [4, 4], "bias": True}}
 

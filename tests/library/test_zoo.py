@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from frameworks import d2l
 
-from d2l_lite import zoo
-from d2l_lite.weights import WeightsError
+from d2l_lite.networks import zoo
+from d2l_lite.networks.weights import WeightsError
 
 TABLE = Path(__file__).parents[2] / "chapters/files/densenet_zoo/parameter_counts.csv"
 with TABLE.open(encoding="utf-8") as lines:

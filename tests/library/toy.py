@@ -1,6 +1,6 @@
 """Softmax regression in NumPy: the smallest thing that the training loop trains.
 
-As a framework's module it offers what `d2l_lite.run` asks of one.
+As a framework's module it offers what `d2l_lite.command.run_folder` asks of one.
 """
 
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from d2l_lite import weights
-from d2l_lite.state import Step
-from d2l_lite.training import Trainer, loss_and_accuracy
+from d2l_lite.networks import weights
+from d2l_lite.training.state import Step
+from d2l_lite.training.trainer import Trainer, loss_and_accuracy
 
 
 @dataclass

@@ -7,7 +7,7 @@ The tests are those of float64, for the modules that import them and have `facts
 import numpy as np
 from two_devices import RATE
 
-from d2l_lite.weights import is_trainable
+from d2l_lite.networks.weights import is_trainable
 
 # Rounding of sums in another order, in float64, through a few layers and steps.
 SAME = {"rtol": 1e-11, "atol": 1e-13}

@@ -14,7 +14,7 @@ import two_devices
 from networks import NARROW, perturbed
 from two_devices import APART, HALVES, PLAIN_SGD, RATE, batch, images
 
-from d2l_lite.devices import jax as devices
+from d2l_lite.devices import jax_mesh as devices
 
 HOST = sys.argv[2:] == ["host"]
 devices.provide(1 if HOST else 2)

@@ -14,7 +14,7 @@ import two_devices
 from networks import NARROW, perturbed
 from two_devices import APART, HALVES, PLAIN_SGD, RATE, batch, images
 
-from d2l_lite.devices import mxnet as devices
+from d2l_lite.devices import gluon_replicas as devices
 
 # What this sets, MXNet reads once.
 devices.provide(2)

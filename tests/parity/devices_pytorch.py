@@ -15,8 +15,8 @@ import torch
 import torch.distributed as dist
 
 from d2l_lite import pytorch as d2l
-from d2l_lite.image_set import ImageSet
-from d2l_lite.weights import is_trainable
+from d2l_lite.data.image_set import ImageSet
+from d2l_lite.networks.weights import is_trainable
 
 NETWORK = {"growth_rate": 4, "block_config": (2, 2)}
 RATE = 0.5

@@ -13,7 +13,7 @@ import two_devices
 from networks import NARROW, perturbed
 from two_devices import APART, HALVES, PLAIN_SGD, RATE, batch, images
 
-from d2l_lite.devices import tensorflow as devices
+from d2l_lite.devices import keras_strategy as devices
 
 HOST = sys.argv[2:] == ["host"]
 devices.provide(1 if HOST else 2)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from networks import BY_NAME, Network, batch, perturbed
 
-from d2l_lite.weights import is_trainable
+from d2l_lite.networks.weights import is_trainable
 
 PRECISIONS = ("float64", "float32")
 # They change with each step: where the learning rate stands inside the velocity, as in

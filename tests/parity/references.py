@@ -12,7 +12,7 @@ import numpy as np
 from measured import build, in_training_mode
 from networks import Network, batch, perturbed
 
-from d2l_lite.weights import to_channels_last
+from d2l_lite.networks.weights import to_channels_last
 
 # Gluon's last pooling is fixed to 7×7, which is what is left of 224 pixels.
 NETWORK = Network(

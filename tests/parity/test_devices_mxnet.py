@@ -16,7 +16,7 @@ from device_facts import NORM, SAME, case, facts_in
 from frameworks import FRAMEWORKS
 from two_devices import RATE
 
-from d2l_lite.weights import is_trainable
+from d2l_lite.networks.weights import is_trainable
 
 pytestmark = pytest.mark.skipif("mxnet" not in FRAMEWORKS, reason="needs MXNet")
 
@@ -28,7 +28,7 @@ FLOAT32 = 5e-6
 def start(role, *arguments, **settings):
     """A process of `devices_mxnet.py`, or one that serves such processes."""
     script = [Path(__file__).with_name("devices_mxnet.py"), *arguments]
-    serve = ["-c", "import d2l_lite.devices.mxnet"]
+    serve = ["-c", "import d2l_lite.devices.gluon_replicas"]
     if role:
         settings["DMLC_ROLE"] = role
     command = [sys.executable, *(script if role in ("", "worker") else serve)]

@@ -18,7 +18,7 @@ import devices_pytorch as here
 import torch
 
 from d2l_lite import pytorch as d2l
-from d2l_lite.devices import pytorch as devices
+from d2l_lite.devices import torch_processes as devices
 
 # Float64, sums of a few thousand terms in another order: 5e-14 of the largest entry of
 # an array is the most that was found.

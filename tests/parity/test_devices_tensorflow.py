@@ -119,7 +119,7 @@ def test_bfloat16(facts):
 def test_errors(facts):
     assert {k: str(v) for k, v in case(facts, "error").items()} == {
         "3 devices": "Trainer(devices=3): TensorFlow has 2 of kind CPU here; on a CPU "
-        "d2l_lite.devices.tensorflow.provide makes more, before its first use",
+        "d2l_lite.devices.keras_strategy.provide makes more, before its first use",
         "float16": "Trainer(precision='float16'): Keras scales the loss, which float16 "
         "needs, in its optimizers, and Trainer uses none; choose bfloat16 or float32",
         "compile": "Trainer(compile=True, devices=2): XLA's code cannot wait for the "

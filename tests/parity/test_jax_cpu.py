@@ -7,8 +7,8 @@ import pytest
 from flax import nnx
 from jax import lax
 
-from d2l_lite.devices import jax as engine
 from d2l_lite.devices import jax_cpu
+from d2l_lite.devices import jax_mesh as engine
 
 NHWC = {"dimension_numbers": ("NHWC", "HWIO", "NHWC")}
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from d2l_lite.image_set import ImageSet
+from d2l_lite.data.image_set import ImageSet
 
 RATE = 0.5
 # The change of the weights is then −rate times the gradient.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
-from book.source import Book
+from book.build.source import Book
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (

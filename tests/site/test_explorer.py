@@ -11,9 +11,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from book.source import Book
-from d2l_lite import zoo
-from d2l_lite.summary import kept_for_backward, stages
+from book.build.source import Book
+from d2l_lite.networks import zoo
+from d2l_lite.networks.summary import kept_for_backward, stages
 
 DOCUMENT = "book/explorer"
 BATCH = 32

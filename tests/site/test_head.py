@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 from PIL import Image
 
-from book.source import Book
+from book.build.source import Book
 
 BOOK = Book()
 META = re.compile(r'<meta (?:name|property)="([^"]+)" content="([^"]*)"')

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from pypdf import PageObject, PdfReader
 
-from book.pdf import build_pdf, missing_programs
-from book.source import FRAMEWORKS, Book
+from book.build.pdf import build_pdf, missing_programs
+from book.build.source import FRAMEWORKS, Book
 from d2l_lite import TITLES
 
 FONT_FILES = {"/FontFile", "/FontFile2", "/FontFile3"}

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlparse
 
 import pytest
 
-from book.source import FRAMEWORKS, Book
+from book.build.source import FRAMEWORKS, Book
 from d2l_lite import TITLES
 
 BOOK = Book()

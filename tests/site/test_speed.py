@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
-from book.source import Book
+from book.build.source import Book
 
 REQUESTS = 40
 BYTES = 1_500_000

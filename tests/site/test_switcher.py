@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from book.source import FRAMEWORKS, Book
+from book.build.source import FRAMEWORKS, Book
 from d2l_lite import TITLES
 
 CHAPTERS = [name for name in Book().documents if name.startswith("chapters/")]

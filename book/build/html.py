@@ -1,0 +1,98 @@
+"""Runs Jupyter Book on _build/pages/ and completes _build/html/."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from types import MappingProxyType
+
+from book.build.downloads import copy_notebooks
+from book.build.pages import write_pages
+from book.build.slim import slim
+from book.build.source import Book, BookError
+from book.build.terminal import plain
+from book.build.worksheets import copy_worksheets
+
+JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+PACKAGE = Path(__file__).parents[2]
+
+
+def build_site(book: Book) -> Path:
+    """Builds the site, every warning an error, and returns _build/html.
+
+    Raises:
+        BookError: Sphinx warned or failed, or a page of _toc.yml is missing.
+    """
+    run_jupyter_book(book, "html")
+    site = book.root / "_build/html"
+    check_pages(book, site)
+    write_front_door(book, site)
+    slim(site)
+    copy_notebooks(book, site)
+    copy_worksheets(book, site)
+    return site
+
+
+def output_folder(book: Book, builder: str) -> Path:
+    """Where a builder's files lie; Jupyter Book itself gives the folder its name.
+
+    Each builder has one, for Sphinx would take pages that another builder has read
+    for pages that this one has written.
+    """
+    return book.root / ("" if builder == "html" else f"_build/{builder}") / "_build"
+
+
+def run_jupyter_book(
+    book: Book, builder: str, environment: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Builds all pages with a builder of Jupyter Book, every warning an error."""
+    pages = write_pages(book)
+    result = subprocess.run(
+        [
+            *(sys.executable, "-c", JUPYTER_BOOK, "build", str(pages)),
+            *("--path-output", str(output_folder(book, builder).parent)),
+            *("--config", str(book.root / "_config.yml")),
+            *("--toc", str(book.root / "_toc.yml")),
+            *("--builder", builder, "-W", "-n", "--keep-going", "-q"),
+        ],
+        env=os.environ | {"PYTHONPATH": str(PACKAGE), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if result.returncode:
+        # Sphinx would not repeat the warnings of pages that it has read already.
+        folder = output_folder(book, builder) / ".doctrees"
+        shutil.rmtree(folder, ignore_errors=True)
+        output = plain(result.stdout).strip()
+        raise BookError(f"the pages cannot be built as {builder}:\n{output}")
+
+
+def check_pages(book: Book, site: Path) -> None:
+    """Asserts that the site has the pages of _toc.yml, and removes all others."""
+    wanted = {site / f"{document}.html" for document in book.documents}
+    missing = sorted(book.relative(path) for path in wanted if not path.exists())
+    if missing:
+        raise BookError(f"the site lacks pages of _toc.yml: {', '.join(missing)}")
+    for folder in ("book", "chapters"):
+        for path in (site / folder).glob("*.html"):
+            if path not in wanted:
+                path.unlink()
+
+
+def write_front_door(book: Book, site: Path) -> None:
+    """Writes index.html, which leads to the first page and says so to machines too."""
+    first = book.documents[0]
+    title = escape(str(book.config["title"]))
+    (site / "index.html").write_text(
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>{title}</title>\n"
+        f'<link rel="canonical" href="{book.url(first)}">\n'
+        f'<meta http-equiv="refresh" content="0; url={first}.html">\n</head>\n'
+        f'<body><main><h1><a href="{first}.html">{title}</a></h1></main></body>\n'
+        "</html>\n",
+        encoding="utf-8",
+    )

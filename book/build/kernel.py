@@ -1,0 +1,73 @@
+"""Executes the cells of one notebook in a kernel."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import (
+    CellExecutionError,
+    CellTimeoutError,
+    DeadKernelError,
+)
+from nbformat import NotebookNode
+
+from book.build.terminal import plain
+
+CELL_TIMEOUT = 600  # seconds
+
+
+class CellFault(Exception):
+    """A cell that fails: its index in the notebook, and its traceback as message."""
+
+    def __init__(self, index: int, traceback: str) -> None:
+        super().__init__(traceback)
+        self.index = index
+
+
+def execute(
+    notebook: NotebookNode,
+    folder: Path,
+    environment: Mapping[str, str],
+    manager: AsyncKernelManager | None = None,
+) -> None:
+    """Fills the outputs of the notebook, whose cells start in `folder`.
+
+    Default of `manager`: a kernel of the Python that runs this. Raises CellFault at the
+    first cell that fails, takes too long or kills the kernel.
+    """
+    # The client writes the kernel's own metadata into the notebook that it is given.
+    metadata = notebook.metadata.copy()
+    current = {"index": -1}
+
+    def remember(cell: NotebookNode, cell_index: int) -> None:
+        current["index"] = cell_index
+
+    client = NotebookClient(
+        notebook,
+        km=manager,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        store_widget_state=False,
+        resources={"metadata": {"path": str(folder)}},
+        on_cell_execute=remember,
+        # Each kernel would warn of unencrypted local sockets on the progress bar.
+        extra_arguments=["--log-level=ERROR"],
+    )
+    try:
+        # Not `execute`, which would leave the event loop of this thread open.
+        asyncio.run(client.async_execute(env=dict(environment), cleanup_kc=True))
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        index = current["index"]
+        raise CellFault(index, _traceback(notebook.cells[index], error)) from None
+    finally:
+        notebook.metadata = metadata
+
+
+def _traceback(cell: NotebookNode, error: Exception) -> str:
+    for output in cell.outputs:
+        if output.output_type == "error":
+            return plain("\n".join(output.traceback))
+    return plain(str(error))

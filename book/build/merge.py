@@ -1,0 +1,107 @@
+"""The page's cells: the chapter's source with the outputs of its executed notebooks."""
+
+import json
+from copy import deepcopy
+from itertools import zip_longest
+
+from nbformat import NotebookNode
+
+from book.build.inputs import inputs, recorded_inputs
+from book.build.source import FRAMEWORKS, Book, BookError, Chapter, frameworks
+from book.build.split import read_notebook
+from d2l_lite import TITLES
+
+
+def merged_cells(book: Book, chapter: Chapter) -> list[NotebookNode]:
+    """Cells of the source in order, prose as in the source, code with its outputs.
+
+    A cell that no notebook has executed has no outputs. Raises BookError if a cell
+    of several frameworks shows different outputs in them.
+    """
+    notebooks = {
+        name: notebook
+        for name in FRAMEWORKS
+        if (notebook := read_notebook(book.notebook_path(chapter, name)))
+    }
+    executed = {name: _executed(notebook) for name, notebook in notebooks.items()}
+    stale = [
+        name
+        for name, notebook in notebooks.items()
+        if _is_stale(book, chapter, name, notebook)
+    ]
+    cells = []
+    for source in chapter.cells:
+        cell = deepcopy(source)
+        cells.append(cell)
+        if cell.cell_type != "code":
+            continue
+        found = {
+            name: executed[name][cell.id]
+            for name in frameworks(cell) or FRAMEWORKS
+            if cell.id in executed.get(name, ())
+        }
+        # Outputs of other inputs may differ: they count only where there are no others.
+        found = {name: found[name] for name in found if name not in stale} or found
+        _require_equal(chapter, cell, found)
+        if found:
+            shown = next(iter(found.values()))
+            cell.outputs = shown.outputs
+            cell.execution_count = shown.execution_count
+    return cells
+
+
+def _executed(notebook: NotebookNode) -> dict[str, NotebookNode]:
+    """The executed code cells of a notebook by their ids."""
+    return {
+        cell.id: cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and cell.execution_count is not None
+    }
+
+
+def _is_stale(
+    book: Book, chapter: Chapter, framework: str, notebook: NotebookNode
+) -> bool:
+    """Whether the notebook was executed with other inputs than today's."""
+    recorded = recorded_inputs(notebook)
+    if recorded is None:
+        return False
+    return recorded != inputs(book, chapter, framework, notebook)
+
+
+def _require_equal(
+    chapter: Chapter, cell: NotebookNode, found: dict[str, NotebookNode]
+) -> None:
+    shown = {name: _shown(executed) for name, executed in found.items()}
+    first = next(iter(shown), "")
+    for name in shown:
+        if shown[name] != shown[first]:
+            here, there = _difference(shown[name], shown[first])
+            raise BookError(
+                f"{chapter.where(cell)}: the output of this shared cell differs: "
+                f"{TITLES[name]} shows {here}, {TITLES[first]} {there}; give it one "
+                "cell per framework, or execute the notebooks anew with "
+                f"`python -m book run --force --chapter {chapter.name}`"
+            )
+
+
+def _shown(cell: NotebookNode) -> list[str]:
+    """The outputs as lines of text, without the numbers of their execution."""
+    lines = []
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            lines += output.text.splitlines()
+        elif "text/plain" in output.get("data", ()) and len(output.data) == 1:
+            lines += output.data["text/plain"].splitlines()
+        else:
+            lines.append(
+                json.dumps({**output, "execution_count": None}, sort_keys=True)
+            )
+    return lines
+
+
+def _difference(here: list[str], there: list[str]) -> tuple[str, str]:
+    """The first lines that differ, cut to a length that can be read."""
+    pairs = zip_longest(here, there, fillvalue="")
+    one, other = next((one, other) for one, other in pairs if one != other)
+    return repr(one[:80]), repr(other[:80])

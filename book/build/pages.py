@@ -1,0 +1,115 @@
+"""Writes _build/pages/, the complete source tree from which Sphinx makes the site."""
+
+import re
+from collections.abc import Iterator
+from copy import deepcopy
+from itertools import groupby
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from book.build.files import write_if_changed
+from book.build.merge import merged_cells
+from book.build.source import (
+    FRAMEWORKS,
+    Book,
+    BookError,
+    Chapter,
+    frameworks,
+    stated_reason,
+    tags,
+)
+from book.build.split import METADATA
+from d2l_lite import TITLES
+
+# Of one page only; Jupyter Book loads every script in _static on all of them.
+SITE = Path(__file__).parents[1] / "site"
+EXPLORER = SITE / "explorer"
+HEADING = re.compile(r"\A\s*#{1,6}\s")
+FRONT_MATTER = ("*.md", "*.bib", "figures/*")
+
+
+def write_pages(book: Book) -> Path:
+    """Makes _build/pages/ what the sources say and returns it.
+
+    A file that is right already keeps its time stamp, so that Sphinx reads only
+    what changed; a file that no source stands behind is removed.
+    """
+    folder = book.root / "_build/pages"
+    wanted = {folder / name: content for name, content in _files(book)}
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif path not in wanted:
+            path.unlink()
+    for path, content in wanted.items():
+        write_if_changed(path, content)
+    return folder
+
+
+def page_notebook(book: Book, chapter: Chapter) -> NotebookNode:
+    """The merged notebook of a chapter as Sphinx reads it."""
+    cells: list[NotebookNode] = []
+    for tagged, run in groupby(
+        merged_cells(book, chapter), key=lambda cell: bool(frameworks(cell))
+    ):
+        group = list(run)
+        before = cells[-1] if cells else None
+        cells += _tabs(chapter, group, before) if tagged else group
+    return nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
+
+
+def _tabs(
+    chapter: Chapter, group: list[NotebookNode], before: NotebookNode | None
+) -> Iterator[NotebookNode]:
+    """A group's cells, each with one framework's tag, and a note in a tab without."""
+    for cell in group:
+        for framework in frameworks(cell):
+            if cell.cell_type == "markdown":
+                yield _prose(chapter, cell, framework, cell.source)
+            else:
+                other = set(FRAMEWORKS) - {framework}
+                copy = deepcopy(cell)
+                copy.id = f"{cell.id}-{framework}"
+                copy.metadata.tags = [tag for tag in tags(cell) if tag not in other]
+                yield copy
+    present = {name for cell in group for name in frameworks(cell)}
+    for framework in FRAMEWORKS:
+        if framework not in present:
+            note = f"There is no {TITLES[framework]} version of this step"
+            if reason := stated_reason(chapter, group, before):
+                note += f": {reason.rstrip('.')}"
+            yield _prose(chapter, group[0], framework, f"{note}.")
+
+
+def _prose(
+    chapter: Chapter, cell: NotebookNode, framework: str, text: str
+) -> NotebookNode:
+    """Prose of one framework; Sphinx sees no tags of prose, so a container has them."""
+    if HEADING.search(text):
+        raise BookError(
+            f"{chapter.where(cell)}: a heading in prose for {TITLES[framework]} "
+            "only; headings belong in prose for all frameworks"
+        )
+    fence = ":" * 12
+    source = f"{fence}{{container}} tag-{framework}\n{text}\n{fence}"
+    return nbformat.v4.new_markdown_cell(source, id=f"{cell.id}-{framework}")
+
+
+def _files(book: Book) -> Iterator[tuple[str, bytes]]:
+    """Every file of the tree: its name and its content."""
+    for pattern in FRONT_MATTER:
+        for path in (book.root / "book").glob(pattern):
+            yield path.relative_to(book.root).as_posix(), path.read_bytes()
+    for chapter in book.chapters:
+        text = nbformat.writes(page_notebook(book, chapter))
+        yield f"chapters/{chapter.name}.ipynb", text.encode()
+    for path in (SITE / "static").rglob("*"):
+        if path.is_file():
+            name = path.relative_to(SITE / "static").as_posix()
+            yield f"_static/{name}", path.read_bytes()
+    for path in EXPLORER.iterdir():
+        if path.suffix in (".css", ".js"):
+            yield f"_vendor/explorer/{path.name}", path.read_bytes()

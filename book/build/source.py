@@ -1,0 +1,241 @@
+"""The book as its authors write it: settings, table of contents, chapters and cells."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+
+import yaml
+from jupytext.myst import MystMetadataParsingError, myst_to_notebook
+from nbformat import NotebookNode
+
+from d2l_lite import PACKAGES
+
+FRAMEWORKS = tuple(PACKAGES)
+
+
+_ONLY = re.compile(r"^%[ \t]*only\b([^:\n]*):[ \t]*(\S.*)$", re.MULTILINE)
+
+
+class BookError(Exception):
+    """A fault in the book that its author can mend; the message says how."""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One chapter source: its cells in order and the line where each starts."""
+
+    name: str
+    path: Path
+    cells: tuple[NotebookNode, ...]
+    lines: dict[str, int]  # cell id → line in the source, counted from 1
+
+    def line(self, cell: NotebookNode) -> int:
+        return self.lines[cell.id]
+
+    def where(self, cell: NotebookNode) -> str:
+        """`chapters/<name>.md:<line>`, the start of a message about the cell."""
+        return f"chapters/{self.name}.md:{self.line(cell)}"
+
+
+class Book:
+    """A book in the folder `root` (default: the repository of this package)."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = (root or Path(__file__).parents[2]).resolve()
+
+    @cached_property
+    def config(self) -> dict:
+        """_config.yml."""
+        return _read_yaml(self.root / "_config.yml")
+
+    @cached_property
+    def documents(self) -> tuple[str, ...]:
+        """Every document of _toc.yml in order, without suffix (`book/setup`)."""
+        return tuple(_documents(_read_yaml(self.root / "_toc.yml")))
+
+    @property
+    def chapter_names(self) -> tuple[str, ...]:
+        """The documents of _toc.yml that lie in chapters/."""
+        paths = [Path(document) for document in self.documents]
+        return tuple(path.stem for path in paths if path.parent == Path("chapters"))
+
+    @cached_property
+    def chapters(self) -> tuple[Chapter, ...]:
+        """The chapters in order, read."""
+        folder = self.root / "chapters"
+        return tuple(read_chapter(folder / f"{name}.md") for name in self.chapter_names)
+
+    def notebook_path(self, chapter: Chapter, framework: str) -> Path:
+        return self.root / "chapters" / framework / f"{chapter.name}.ipynb"
+
+    def files(self, chapter: Chapter | None = None) -> list[Path]:
+        """Files that the chapter's notebooks share (default: those of all chapters).
+
+        Hidden files do not count: such are temporary ones, before they are complete.
+        """
+        shared = self.root / "chapters" / "files"
+        folder = shared / chapter.name if chapter else shared
+        return [
+            path
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+            and not any(part.startswith(".") for part in path.relative_to(shared).parts)
+        ]
+
+    def models_path(self, framework: str) -> Path:
+        """The module made from the cells tagged `export`."""
+        return self.root / "d2l_lite" / "models" / f"{framework}.py"
+
+    def url(self, document: str, anchor: str = "") -> str:
+        """Address of a document (`chapters/densenet`) in the published site."""
+        base = self._settings("html").get("baseurl", "").rstrip("/")
+        return f"{base}/{document}.html" + (f"#{anchor}" if anchor else "")
+
+    @property
+    def repository(self) -> tuple[str, str]:
+        """Address and branch of the repository."""
+        settings = self._settings("repository")
+        return settings.get("url", "").rstrip("/"), settings.get("branch", "main")
+
+    def _settings(self, key: str) -> dict:
+        return _mapping(self.config.get(key, {}), f"_config.yml: `{key}`")
+
+    def relative(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+
+def read_chapter(path: Path, name: str = "") -> Chapter:
+    """Reads a chapter; a cell's id depends on its type, tags and source only.
+
+    `name` is its path in chapters/ without suffix, where that is not the file's stem.
+    """
+    name = name or path.stem
+    if not path.exists():
+        raise BookError(
+            f"_toc.yml: chapters/{name} has no source; write chapters/{name}.md "
+            "or take the entry out"
+        )
+    text = read_text(path, f"chapters/{name}.md")
+    try:
+        notebook = myst_to_notebook(text, add_source_map=True)
+    except MystMetadataParsingError as error:
+        raise BookError(f"chapters/{name}.md: {error}") from None
+    text_lines = text.splitlines()
+    occurrences: Counter[str] = Counter()
+    lines = {}
+    for cell, line in zip(notebook.cells, notebook.metadata.source_map, strict=True):
+        cell.id = cell_id(cell, occurrences)
+        if cell.cell_type == "markdown":  # the map counts from 0 and may be blank
+            while not text_lines[line].strip():
+                line += 1
+            line += 1
+        lines[cell.id] = line
+    return Chapter(name, path, tuple(notebook.cells), lines)
+
+
+def cell_id(cell: NotebookNode, occurrences: Counter[str]) -> str:
+    """Stable id; equal cells are told apart by their occurrence number."""
+    content = "\n".join([cell.cell_type, *sorted(tags(cell)), cell.source])
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+    occurrences[digest] += 1
+    return f"{digest}-{occurrences[digest]}"
+
+
+def tags(cell: NotebookNode) -> tuple[str, ...]:
+    return tuple(cell.metadata.get("tags", ()))
+
+
+def frameworks(cell: NotebookNode) -> tuple[str, ...]:
+    """The frameworks whose cell this is; empty when it is for all."""
+    return tuple(name for name in FRAMEWORKS if name in tags(cell))
+
+
+def belongs(cell: NotebookNode, framework: str) -> bool:
+    """Whether the cell is in the notebook of the framework."""
+    return framework in (frameworks(cell) or FRAMEWORKS)
+
+
+def groups(cells: Iterable[NotebookNode]) -> list[list[NotebookNode]]:
+    """Runs of consecutive framework-tagged cells, each a set of tabs on the page."""
+    runs = groupby(cells, key=lambda cell: bool(frameworks(cell)))
+    return [list(run) for tagged, run in runs if tagged]
+
+
+def covered(group: Iterable[NotebookNode]) -> tuple[str, ...]:
+    """The frameworks for which a group has code, or, without any code, prose."""
+    cells = list(group)
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    present = {name for cell in code or cells for name in frameworks(cell)}
+    return tuple(name for name in FRAMEWORKS if name in present)
+
+
+def stated_reason(
+    chapter: Chapter, group: list[NotebookNode], before: NotebookNode | None
+) -> str:
+    """Why a group lacks a framework; empty where its author does not say.
+
+    The reason is the group's metadata `only`, or a line `% only jax, mxnet: <reason>`
+    in the prose before the group or in its first cell. Raises BookError if that line
+    names other frameworks than the group has.
+    """
+    stated = [str(cell.metadata.only) for cell in group if cell.metadata.get("only")]
+    for cell in (before, group[0]):
+        if cell is None or cell.cell_type != "markdown":
+            continue
+        for names, reason in _ONLY.findall(cell.source)[-1:]:
+            present = covered(group)
+            if {name.strip().lower() for name in names.split(",")} != set(present):
+                raise BookError(
+                    f"{chapter.where(group[0])}: `% only{names}:` stands above a group "
+                    f"of tabs for {', '.join(present)}; name these"
+                )
+            stated.append(reason)
+    return stated[0].strip() if stated else ""
+
+
+def _documents(entry: dict | list) -> Iterator[str]:
+    """Files of a table of contents, whatever its parts, chapters and sections.
+
+    Raises BookError for an entry that is not written as one.
+    """
+    if isinstance(entry, list):
+        for item in entry:
+            yield from _documents(item)
+        return
+    if not isinstance(entry, dict):
+        raise BookError(f"_toc.yml: {entry!r} is no entry; write `- file: <document>`")
+    for key in ("root", "file"):
+        if key in entry:
+            if not isinstance(entry[key], str):
+                raise BookError(f"_toc.yml: `{key}: {entry[key]}` must name a document")
+            yield entry[key].removesuffix(".md")
+    for key in ("parts", "chapters", "sections"):
+        yield from _documents(entry.get(key, []))
+
+
+def read_text(path: Path, name: str) -> str:
+    """Text of a source; `name` is what a message calls the file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise BookError(f"{name}:{line}: is not UTF-8; save it as UTF-8") from None
+
+
+def _read_yaml(path: Path) -> dict:
+    try:
+        content = yaml.safe_load(read_text(path, path.name))
+    except (OSError, yaml.YAMLError) as error:
+        raise BookError(f"{path.name}: cannot be read: {error}") from None
+    return _mapping({} if content is None else content, path.name)
+
+
+def _mapping(value: object, place: str) -> dict:
+    if not isinstance(value, dict):
+        raise BookError(f"{place} must hold settings (`key: value`), not {value!r}")
+    return value

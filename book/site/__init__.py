@@ -1,0 +1,1 @@
+"""Sphinx extensions, templates and files of the site."""

@@ -1,0 +1,148 @@
+"""Running statistics and gradients beside the reference's, in words."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from d2l_classroom import ops
+from d2l_classroom.programs import INPUT
+from d2l_classroom.reference import Reference
+from d2l_classroom.report import digits, listed, short
+from d2l_lite.networks.weights import Weights
+
+Array = np.ndarray
+# MXNet keeps the keep-rate as a float32, see tests/parity/compare.py.
+STATISTICS = 1e-5
+# A gradient is a sum of terms that nearly cancel.
+GRADIENTS = 1e-4
+Found = tuple[list[str], float]
+WHERE = "(chapter “Dense Blocks”)"
+
+
+def statistics(reference: Reference, found: Weights, before: Weights) -> Found:
+    """Messages on the running statistics after one step; their largest difference."""
+    expected = reference.training.statistics
+    apart = max(abs(found[name] - expected[name]).max() for name in expected)
+    if apart <= STATISTICS:
+        return [], float(apart)
+    told: dict[str, list[str]] = {}
+    for step in reference.program.layers:
+        if step.op != "norm":
+            continue
+        name = step.name
+        batch = ops.moments(reference.training.values[step.reads[0]])
+        old, new = (
+            [np.asarray(w[f"{name}.running_{end}"], float) for end in ("mean", "var")]
+            for w in (before, found)
+        )
+        values = reference.training.values[step.reads[0]]
+        count = values.size / values.shape[1]
+        text = _moved(batch, old, new, count)
+        if text:
+            told.setdefault(text, []).append(name)
+    norms = sum(step.op == "norm" for step in reference.program.layers)
+    messages = []
+    for text, names in told.items():
+        first, dot, rest = text.partition(". ")
+        place = "" if len(names) == norms else f" (in {listed(names[:3])})"
+        differ = f"{place}: they differ by {digits(apart)}"
+        messages.append(f"{first}{differ if not messages else place}{dot}{rest}")
+    return messages, float(apart)
+
+
+def _moved(
+    batch: tuple[Array, Array], old: list[Array], new: list[Array], count: float
+) -> str:
+    """By what rule a batch norm moved its statistics; empty if by the book's."""
+    moved, way = new[0] - old[0], batch[0] - old[0]
+    share = float(moved @ way / (way @ way))
+    straight = abs(moved - share * way).max() <= STATISTICS
+    keep = 1 - share
+    if not straight:
+        return "your batch norm keeps another running mean than that of the batches"
+    if abs(share) < 1e-3:
+        return (
+            "your batch norm never moves its running statistics in training mode. "
+            f"Evaluation mode lives on them {WHERE}."
+        )
+    if abs(keep - ops.KEEP**2) < 1e-3:
+        return (
+            "your running statistics move twice in one step: 0.81 of the old is left, "
+            "the reference keeps 0.9. What is computed a second time must not move "
+            "them again (chapter “Memory”)."
+        )
+    if abs(keep - (1 - ops.KEEP)) < 1e-3:
+        return (
+            "your batch norm keeps 10 % of its running statistics, the reference "
+            "90 %. What PyTorch calls momentum, 0.1, is 1 minus what the others call "
+            f"so, 0.9 {WHERE}."
+        )
+    if abs(keep - ops.KEEP) > 1e-3:
+        return (
+            f"your batch norm keeps {short(100 * keep)} % of its running statistics, "
+            "the reference 90 %. Each framework has its own default for this "
+            f"keep-rate {WHERE}."
+        )
+    factor = float(np.median((new[1] - keep * old[1]) / (share * batch[1])))
+    if abs(factor - count / (count - 1)) < 0.1 / count:
+        return (
+            f"your running variance is that of the batch times n/(n-1), here "
+            f"{factor:.4f}; the reference takes the variance that it divides by. "
+            "PyTorch's own batch norm does that, the book's takes it out again "
+            f"{WHERE}."
+        )
+    if abs(new[1] - keep * old[1] - share * batch[1]).max() > STATISTICS:
+        return "your batch norm keeps another running variance than that of the batches"
+    return ""
+
+
+def gradients(
+    reference: Reference, found: Mapping[str, Array | None], before: Weights
+) -> Found:
+    """Messages on the gradients by every parameter and the input; their difference."""
+    expected = reference.training.gradients
+    # The gradient by a bias may be nothing but rounding: its layer's counts instead.
+    sizes: dict[str, float] = {}
+    for name, array in expected.items():
+        layer = name.rpartition(".")[0]
+        sizes[layer] = max(sizes.get(layer, 0), abs(array).max())
+    # Max-pooling hands a scaled and shifted map on, and the next batch norm takes both
+    # away again: this gradient, too, is nearly nothing.
+    if "norm0" in sizes:
+        sizes["norm0"] = sizes["conv0"]
+    cut, wrong, largest = [], [], 0.0
+    for name, array in expected.items():
+        gradient, size = found.get(name), sizes[name.rpartition(".")[0]]
+        nothing = gradient is None or not gradient.any()
+        if nothing and abs(array).max() > GRADIENTS * size:
+            cut.append(_word(name))
+            continue
+        apart = 0.0 if gradient is None else abs(gradient - array).max()
+        largest = max(largest, float(apart))
+        if not apart <= GRADIENTS * size:
+            wrong.append((name, digits(float(apart))))
+    messages = []
+    if len(cut) == len(expected):
+        messages.append(
+            "no gradient arrives at any parameter: outputs are cut off from what made "
+            "them. Look for detach, no_grad, stop_gradient or NumPy in the forward "
+            "pass."
+        )
+    elif cut:
+        few = [*cut[:4], f"{len(cut) - 4} more"] if len(cut) > 5 else cut
+        messages.append(
+            f"no gradient arrives at {listed(few)}: they would never learn. Are they "
+            "frozen, or cut off by detach, no_grad or stop_gradient?"
+        )
+    if wrong:
+        name, apart = wrong[-1]
+        messages.append(
+            f"on the way back the gradient by {_word(name)} is the first wrong one: it "
+            f"differs by {apart}. Of the ways from there to the output one is cut "
+            "or changed (detach, no_grad, stop_gradient)."
+        )
+    return messages, largest
+
+
+def _word(name: str) -> str:
+    return "the input" if name == INPUT else name

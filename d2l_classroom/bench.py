@@ -1,0 +1,173 @@
+"""What the checker asks of a framework, and how it watches the layers of a block."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from d2l_classroom.programs import LAYERS
+from d2l_lite.backend import Backend
+from d2l_lite.networks.weights import ARRAYS, is_trainable
+
+Array = np.ndarray
+
+
+@dataclass
+class Call:
+    """A layer with weights at work; no output if it raised an exception.
+
+    Attributes:
+        layer: the framework's object.
+        kind: "norm", "conv" or "linear".
+        input: what it read, N×C×H×W in float64.
+        output: what it made.
+    """
+
+    layer: Any
+    kind: str
+    input: Array
+    output: Array | None = None
+
+
+class Bench(ABC):
+    """A framework, as the checker uses it.
+
+    Attributes:
+        title: the framework's name in a sentence.
+        module: the class of all blocks.
+        a_module: what to call such an object.
+        row: what puts layers one after the other.
+        shelf: what keeps a list of layers so that the framework sees them.
+        channels_last: whether images are N×H×W×C.
+        tapped: the classes whose calls are watched.
+    """
+
+    title: str
+    module: type
+    a_module: str
+    row: str
+    shelf: str
+    channels_last = False
+    tapped: tuple[type, ...]
+
+    def __init__(self, backend: Backend, to_tensor: Callable, to_numpy: Callable):
+        self.backend = backend
+        self.tensor = to_tensor
+        self._to_numpy = to_numpy
+
+    def array(self, tensor: Any) -> Array:
+        """A tensor as an array of its own in float64, maps N×C×H×W."""
+        return np.array(self._to_numpy(tensor), dtype=float)
+
+    def kind(self, part: Any) -> str | None:
+        """What a layer with weights is; None for all others."""
+        kind = self.backend.kind(part)
+        return kind if kind in LAYERS else None
+
+    def layers(self, model: Any) -> list[Any]:
+        """The layers with weights that the framework sees, as they were made."""
+        return [part for part in self.parts(model) if self.kind(part)]
+
+    def arrays(self, layers: Mapping[str, Any]) -> dict[str, Any]:
+        """The framework's own arrays of these layers, under canonical names."""
+        return {
+            f"{name}.{end}": found
+            for name, layer in layers.items()
+            for end in ARRAYS
+            if (found := self.backend.find(layer, end)) is not None
+        }
+
+    def trainable(self, layers: Mapping[str, Any]) -> dict[str, Any]:
+        """The same without running statistics."""
+        arrays = self.arrays(layers).items()
+        return {name: array for name, array in arrays if is_trainable(name)}
+
+    def settle(self, model: Any) -> None:
+        """Give a new block memory for its weights, on the device."""
+        self.backend.place(model, 0)
+
+    def extras(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """What a signature with these parameters asks for beyond the book's."""
+        return {}
+
+    def explain(self, error: BaseException) -> str:
+        """What an error at the making of a block means; empty if that is not known."""
+        return ""
+
+    @contextmanager
+    def watched(self) -> Iterator[list[Call]]:
+        """Notes what layers with weights read and make, in the order of their calls."""
+        calls: list[Call] = []
+        active: set[int] = set()
+
+        def watching(original: Callable) -> Callable:
+            def __call__(layer, *arguments, **options):
+                kind = self.kind(layer)
+                seen = kind is None or id(layer) in active or not arguments
+                if seen or not self.concrete(arguments[0]):
+                    return original(layer, *arguments, **options)
+                # Copied first, for the layer may write into its input.
+                call = Call(layer, kind, self.array(arguments[0]))
+                calls.append(call)
+                active.add(id(layer))
+                try:
+                    output = original(layer, *arguments, **options)
+                finally:
+                    active.discard(id(layer))
+                call.output = self.array(output)
+                return output
+
+            return __call__
+
+        from unittest.mock import patch
+
+        with ExitStack() as stack:
+            for cls in self.tapped:
+                tap = watching(cls.__call__)
+                stack.enter_context(patch.object(cls, "__call__", tap))
+            yield calls
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Puts the framework's global state back."""
+        yield
+
+    @abstractmethod
+    def parts(self, model: Any) -> list[Any]:
+        """A block and all blocks and layers in it, as they were made."""
+
+    @abstractmethod
+    def is_tensor(self, value: Any) -> bool:
+        """Whether a block may return it."""
+
+    def concrete(self, value: Any) -> bool:
+        """Whether it is a tensor of numbers, and none that stands for some."""
+        return self.is_tensor(value)
+
+    @abstractmethod
+    def evaluate(self, model: Any, X: Any) -> Any:
+        """What a block makes in evaluation mode."""
+
+    @abstractmethod
+    def train(self, model: Any, X: Any) -> Any:
+        """What a block makes in training mode."""
+
+    @abstractmethod
+    def pull(
+        self, model: Any, X: Any, dY: Any, layers: Mapping[str, Any]
+    ) -> dict[str, Array | None]:
+        """Gradients of sum(Y·dY) in training mode, by parameter and, as "x", by X.
+
+        None where no gradient arrives. It moves the running statistics.
+        """
+
+    def kept(self, model: Any, images: Array) -> int | None:
+        """Channels kept for the backward pass; None where the framework cannot say."""
+        return None
+
+    def canonical(self, gradient: Any) -> Array:
+        """The gradient of one of the framework's own arrays in PyTorch's layout."""
+        return np.array(self.backend.read(gradient), dtype=float)

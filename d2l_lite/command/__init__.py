@@ -1,0 +1,1 @@
+"""What `python -m d2l_lite` does."""

@@ -1,0 +1,1 @@
+"""Images and labels as NumPy arrays, and batches of them."""

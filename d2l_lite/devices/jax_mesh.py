@@ -1,0 +1,244 @@
+"""JAX on several devices: a mesh, the parts of a batch, mixed precision."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from functools import cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from d2l_lite import DataError
+from d2l_lite.checks import check_parts
+from d2l_lite.data.download import cache_folder
+from d2l_lite.devices import jax_cpu
+
+FLAG = "--xla_force_host_platform_device_count"
+AXIS = "batch"
+WHOLE, PART = PartitionSpec(), PartitionSpec(AXIS)
+_evaluations: dict[nnx.GraphDef, Callable] = {}
+# Flax's layers that compute in the type of their argument `dtype`.
+LAYERS = (nnx.BatchNorm, nnx.Conv, nnx.Linear)
+
+
+def provide(count: int) -> None:
+    """Have XLA take a processor for `count` devices; accelerators it leaves alone.
+
+    To be called before JAX looks for devices, which `import d2l_lite.jax` does. What
+    `XLA_FLAGS` says of them already stays.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if count > 1 and FLAG not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {FLAG}={count}".strip()
+
+
+def join() -> None:
+    """Join the processes that train together, if `JAX_COORDINATOR_ADDRESS` is set.
+
+    `JAX_NUM_PROCESSES` says how many, `JAX_PROCESS_ID` which one from 0 this is; under
+    Slurm and Open MPI JAX finds both itself.
+    """
+    if "JAX_COORDINATOR_ADDRESS" in os.environ and not jax.distributed.is_initialized():
+        names = {"num_processes": "JAX_NUM_PROCESSES", "process_id": "JAX_PROCESS_ID"}
+        found = {key: int(os.environ[n]) for key, n in names.items() if n in os.environ}
+        jax.distributed.initialize(**found)
+
+
+def keep_programs() -> None:
+    """Have JAX keep what took over a second to compile, for the next start of Python.
+
+    In the cache folder, unless JAX was told where (`JAX_COMPILATION_CACHE_DIR`, which
+    is empty for nowhere). Another version, processor or `XLA_FLAGS` has its own.
+    """
+    if jax.config.jax_compilation_cache_dir is None:
+        # Where nothing can be written, each start compiles, as it does without.
+        with contextlib.suppress(DataError, OSError):
+            folder = cache_folder() / "jax"
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK):
+                jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+# JAX wants both before it makes the first array, as the book's networks do at import.
+join()
+keep_programs()
+
+
+def check(precision: str, compile: bool) -> None:
+    """Raise `ValueError` for what a `Trainer` does not do in JAX."""
+    if precision == "float16":
+        raise ValueError(
+            "Trainer(precision='float16'): in JAX no loss is scaled, and small "
+            "gradients would vanish; choose bfloat16 or float32"
+        )
+    if compile:
+        raise ValueError(
+            "Trainer(compile=True): JAX compiles every step anyway; leave it out"
+        )
+
+
+def computing(model: nnx.Module, precision: str = "float32") -> nnx.GraphDef:
+    """The definition of a model as it computes here, for variables that stay its own.
+
+    In "bfloat16" each layer casts weights, and what it reads, as it computes; batch
+    statistics Flax takes in float32 all the same.
+    """
+    model = nnx.clone(model)
+    if precision != "float32":
+        for _, layer in nnx.iter_graph(model):
+            if isinstance(layer, LAYERS):
+                layer.dtype = jnp.dtype(precision)
+    elif jax.local_devices()[0].platform == "cpu":
+        jax_cpu.speed_up(model)
+    return nnx.graphdef(model)
+
+
+def copied(model: nnx.Module) -> nnx.Module:
+    """A model with variables of its own."""
+    return nnx.merge(*nnx.split(model), copy=True)
+
+
+def evaluation(model: nnx.Module) -> Callable[[jax.Array], jax.Array]:
+    """What a model computes of images in evaluation mode, with the variables it has."""
+    graphdef, state = nnx.split(model)
+    # One look, for to hash a definition costs as much time as an image.
+    program = _evaluations.get(graphdef)
+    if program is None:
+        copy = copied(model)
+        copy.eval()
+        program = _evaluations[graphdef] = _program(nnx.graphdef(copy))
+    return partial(program, state)
+
+
+@cache
+def _program(graphdef: nnx.GraphDef) -> Callable[[nnx.State, jax.Array], jax.Array]:
+    """Compiled once for all models of one definition."""
+    # As a static argument the definition would be hashed again with each batch.
+    return jax.jit(lambda state, X: nnx.merge(graphdef, state)(X))
+
+
+class Team:
+    """The devices that share each batch: the first ones of every process.
+
+    Args:
+        count: of each process.
+
+    Raises:
+        ValueError: there are fewer.
+    """
+
+    def __init__(self, count: int) -> None:
+        own = jax.local_devices()
+        if count > len(own):
+            found = f"JAX has {len(own)} here ({own[0].platform})"
+            if own[0].platform == "cpu":
+                found += (
+                    f"; with XLA_FLAGS={FLAG}={count} a processor counts as {count}"
+                )
+            raise ValueError(f"Trainer(devices={count}): {found}")
+        processes = range(jax.process_count())
+        chosen = [one for p in processes for one in jax.local_devices(p)[:count]]
+        self.mesh = Mesh(np.array(chosen), (AXIS,))
+        self.parts = NamedSharding(self.mesh, PART)
+        self.everywhere = NamedSharding(self.mesh, WHOLE)
+        # What `_local` gave out, by its identity, as it lies on all devices.
+        self.held: dict[int, tuple[jax.Array, jax.Array]] = {}
+
+    def split(self, array: np.ndarray) -> jax.Array:
+        """What all processes have of a batch, in equal parts, one on each device."""
+        check_parts(len(array), self.mesh.size, "Trainer.fit")
+        part = array.__getitem__
+        return jax.make_array_from_callback(array.shape, self.parts, part)
+
+    def compiled(self, compile: Callable, differentiate: Callable, sync: bool):
+        """A step on all devices, compiled by `jax.jit` with all that it needs else.
+
+        With `sync` the program is that of one device, and XLA finds what each device
+        does and when they add up; else each differentiates its own part.
+        """
+        return _compiled(self.mesh, compile, differentiate, sync)
+
+    def over(self, train: Callable) -> Callable:
+        """A step on all devices, of a model that lies on this process's first one.
+
+        `train(parameters, statistics, velocity, ...)` returns these three, and more.
+        """
+
+        def shared(parameters, statistics, velocity, *batch):
+            before = jax.tree.map(self._replica, (parameters, statistics, velocity))
+            parameters, statistics, *rest = train(*before, *batch)
+            self.held.clear()
+            return *jax.tree.map(self._local, (parameters, statistics)), *rest
+
+        return shared
+
+    def _replica(self, array: jax.Array) -> jax.Array:
+        """An array on all devices; nothing is copied if it was there already."""
+        _, replica = self.held.get(id(array), (None, array))
+        if replica.sharding == self.everywhere:
+            return replica
+        copies = [jax.device_put(array, one) for one in self.mesh.local_devices]
+        return jax.make_array_from_single_device_arrays(
+            array.shape, self.everywhere, copies
+        )
+
+    def _local(self, replica: jax.Array) -> jax.Array:
+        array = replica.addressable_data(0)
+        self.held[id(array)] = array, replica
+        return array
+
+
+@cache
+def _compiled(mesh, compile, differentiate, sync):
+    shared = differentiate if sync else averaged(mesh, differentiate)
+    return partial(compile(out_shardings=NamedSharding(mesh, WHOLE)), shared)
+
+
+def averaged(mesh: Mesh, differentiate: Callable) -> Callable:
+    """Have each device differentiate its part's mean loss, then take means over all.
+
+    `differentiate(definition, parameters, statistics, X, y)` returns ((loss, (right
+    predictions, statistics)), gradients). Right predictions are summed; of running
+    statistics the mean over devices is kept.
+    """
+
+    def of_part(definition, parameters, statistics, X, y):
+        own = jax.tree.map(_own_key, statistics)
+        (loss, (correct, new)), gradients = differentiate(
+            definition, parameters, own, X, y
+        )
+        loss, gradients = jax.lax.pmean((loss, gradients), AXIS)
+        new = jax.tree.map(_common, statistics, new)
+        return (loss, (jax.lax.psum(correct, AXIS), new)), gradients
+
+    def of_batch(definition, *arrays):
+        return jax.shard_map(
+            partial(of_part, definition),
+            mesh=mesh,
+            in_specs=(WHOLE, WHOLE, PART, PART),
+            out_specs=WHOLE,
+            # Else JAX itself adds up the gradients of what lies on all devices.
+            check_vma=False,
+        )(*arrays)
+
+    return of_batch
+
+
+def _own_key(array: jax.Array) -> jax.Array:
+    """A key of dropout as this device has it; other arrays as they are."""
+    return jax.random.fold_in(array, jax.lax.axis_index(AXIS)) if _key(array) else array
+
+
+def _common(before: jax.Array, after: jax.Array) -> jax.Array:
+    """What all devices keep: the mean of running statistics, and the common key."""
+    if _key(before):
+        return before
+    floating = jnp.issubdtype(after.dtype, jnp.floating)
+    return jax.lax.pmean(after, AXIS) if floating else after
+
+
+def _key(array: jax.Array) -> bool:
+    return jnp.issubdtype(array.dtype, jax.dtypes.prng_key)

@@ -1,0 +1,1 @@
+"""The loop that every framework shares, and what it measures."""
