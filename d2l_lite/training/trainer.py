@@ -125,13 +125,6 @@ class Trainer:
         """
         raise NotImplementedError
 
-    def forward(self, model: Any) -> Predict:
-        """Return `predict(images) -> N×K logits` in evaluation mode, by a framework.
-
-        It is asked for anew at each evaluation and may take the weights as they are.
-        """
-        raise NotImplementedError
-
     def fit(self, model: Any, data: Any, keeper: Keeper | None = None) -> History:
         """Train on `data.train`, evaluate on `data.validation` after every epoch.
 
@@ -236,7 +229,7 @@ class Trainer:
             raise ValueError("the image set holds no images")
         # What fits in training fits fourfold here, where no activations are kept.
         batches = image_set.batches(min(4 * self.batch_size, len(image_set)))
-        logits = in_batches(self.forward(model), (images for images, _ in batches))
+        logits = in_batches(self.backend.evaluator(model,'Trainer'), (images for images, _ in batches))
         return logits.astype(np.float64)
 
     def evaluate(self, model: Any, image_set: Any) -> tuple[float, float]:
