@@ -227,6 +227,11 @@ def _compiled(mesh: Mesh | None, sync: bool):
     its own part.
     """
     differentiate, options = _loss_and_gradients, {}
+    if device().platform == "cpu" and jax.__version_info__ < (0, 11):
+        # Else this pass throws away the barriers of `nnx.remat`, and XLA merges what is
+        # computed twice: `memory_efficient=True` would save nothing. Later versions do
+        # not take the option.
+        options["compiler_options"] = {"xla_disable_hlo_passes": "cse_barrier_expander"}
     if mesh is not None:
         options["out_shardings"] = devices.everywhere(mesh)
         if not sync:

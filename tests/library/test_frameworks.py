@@ -231,7 +231,7 @@ def test_a_file_is_loaded_memory_efficient(framework, tmp_path):
     again = framework.load(tmp_path / "net.safetensors", memory_efficient=True)
     (block,) = [
         part
-        for part in framework._backend.children(again.features)
+        for part in framework.backend.children(again.features)
         if isinstance(part, framework.DenseBlock)
     ]
     assert block.memory_efficient

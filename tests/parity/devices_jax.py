@@ -122,7 +122,7 @@ def mixed_precision():
         kept = [results[0], *after.values(), *step.read().values()]
         facts[f"{case}: types"] = sorted({str(array.dtype) for array in kept})
         d2l.set_weights(net, weights)
-        facts[f"{case}: logits"] = trainer.forward(net)(X)
+        facts[f"{case}: logits"] = d2l.predict(net, X)
 
 
 def errors():

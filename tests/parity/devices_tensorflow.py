@@ -68,7 +68,7 @@ def goes_on():
         for case in ("second", "again"):
             results = step(X, y, RATE)
             note(f"{case}, {count}", d2l.get_weights(net), *results)
-            facts[f"{case}, {count}: logits"] = trainer.forward(net)(X)
+            facts[f"{case}, {count}: logits"] = d2l.predict(net, X)
             d2l.set_weights(net, weights)
             step.write(velocities)
 
@@ -113,7 +113,7 @@ def mixed_precision():
         kept = [results[0].numpy(), *after.values(), *step.read().values()]
         facts[f"{case}: types"] = sorted({str(array.dtype) for array in kept})
         d2l.set_weights(net, weights)
-        facts[f"{case}: logits"] = trainer.forward(net)(X)
+        facts[f"{case}: logits"] = d2l.predict(net, X)
 
 
 def errors():
