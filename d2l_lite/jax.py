@@ -98,13 +98,14 @@ class JAX(Backend):
         array.value = jax.device_put(np.array(new, array.value.dtype, order="C"))
 
     def forward(self, model: nnx.Module) -> Predict:
-        compute = devices.evaluation(model)
-        return lambda images: to_numpy(compute(to_tensor(images)))
+        graphdef, state = nnx.split(model)
+        compute = _evaluation(graphdef)
+        return lambda images: to_numpy(compute(state, to_tensor(images)))
 
     def gradients(
         self, model: nnx.Module, images: np.ndarray, labels: np.ndarray
     ) -> tuple[float, dict[str, np.ndarray]]:
-        copy = devices.copied(model)
+        copy = nnx.merge(*nnx.split(model), copy=True)
         copy.train()
         graphdef, parameters, statistics = nnx.split(copy, nnx.Param, ...)
         (loss, _), gradients = _loss_and_gradients(
@@ -186,6 +187,18 @@ class _Training:
         for name, array in backend.trainable(carrier).items():
             backend.write(array, arrays[name])
         self.velocity = nnx.split(carrier, nnx.Param, ...)[1]
+
+
+@cache
+def _evaluation(graphdef: nnx.GraphDef):
+    """A model in evaluation mode, compiled once for all models of one definition."""
+
+    def compute(state, X):
+        model = nnx.merge(graphdef, state)
+        model.eval()
+        return model(X)
+
+    return jax.jit(compute)
 
 
 def _loss(graphdef, parameters, statistics, X, y):

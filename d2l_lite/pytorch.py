@@ -148,8 +148,13 @@ class Trainer(trainer.Trainer):
             weight_decay=self.weight_decay,
             fused=True,  # one call for all parameters: the same sums, less Python
         )
+        for parameter in model.parameters():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        velocities = {
+            name: optimizer.state[parameter]["momentum_buffer"]
+            for name, parameter in backend.trainable(model).items()
+        }
         check = backend.batch_check(model, "Trainer.fit")
-        trainable = backend.trainable(model)
         dtype = next(model.parameters()).dtype
         apart = group.size > 1 and not self.sync_batch_norm
 
@@ -170,22 +175,14 @@ class Trainer(trainer.Trainer):
             return group.whole(loss.detach(), (logits.argmax(dim=1) == y).sum())
 
         def read():
-            return {n: to_numpy(_velocity(optimizer, p)) for n, p in trainable.items()}
+            return {name: backend.read(v) for name, v in velocities.items()}
 
-        def write(velocities):
-            for name, parameter in trainable.items():
-                backend.write(_velocity(optimizer, parameter), velocities[name])
+        def write(arrays):
+            for name, v in velocities.items():
+                backend.write(v, arrays[name])
 
         def reseed(seed):
             torch.manual_seed(seed + group.rank)
 
         drops = any(map(backend.dropout_rate, model.modules()))
         return Step(train, read, write, reseed if drops else None)
-
-
-def _velocity(optimizer: torch.optim.SGD, parameter: nn.Parameter) -> torch.Tensor:
-    """A parameter's velocity, zeros before the first step."""
-    state = optimizer.state[parameter]
-    if state.get("momentum_buffer") is None:
-        state["momentum_buffer"] = torch.zeros_like(parameter)
-    return state["momentum_buffer"]

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,6 @@ from d2l_lite.data.download import cache_folder
 FLAG = "--xla_force_host_platform_device_count"
 AXIS = "batch"
 WHOLE, PART = PartitionSpec(), PartitionSpec(AXIS)
-_evaluations: dict[nnx.GraphDef, Callable] = {}
 # Flax's layers that compute in the type of their argument `dtype`.
 LAYERS = (nnx.BatchNorm, nnx.Conv, nnx.Linear)
 
@@ -94,30 +93,6 @@ def computing(model: nnx.Module, precision: str) -> nnx.GraphDef:
             if isinstance(layer, LAYERS):
                 layer.dtype = jnp.dtype(precision)
     return nnx.graphdef(model)
-
-
-def copied(model: nnx.Module) -> nnx.Module:
-    """A model with variables of its own."""
-    return nnx.merge(*nnx.split(model), copy=True)
-
-
-def evaluation(model: nnx.Module) -> Callable[[jax.Array], jax.Array]:
-    """What a model computes of images in evaluation mode, with the variables it has."""
-    graphdef, state = nnx.split(model)
-    # One look, for to hash a definition costs as much time as an image.
-    program = _evaluations.get(graphdef)
-    if program is None:
-        copy = copied(model)
-        copy.eval()
-        program = _evaluations[graphdef] = _program(nnx.graphdef(copy))
-    return partial(program, state)
-
-
-@cache
-def _program(graphdef: nnx.GraphDef) -> Callable[[nnx.State, jax.Array], jax.Array]:
-    """Compiled once for all models of one definition."""
-    # As a static argument the definition would be hashed again with each batch.
-    return jax.jit(lambda state, X: nnx.merge(graphdef, state)(X))
 
 
 def everywhere(mesh: Mesh) -> NamedSharding:
