@@ -4,6 +4,7 @@
 file; `devices_tensorflow.py FILE host`, where TF_CONFIG names two hosts, a training's.
 """
 
+import json
 import os
 import sys
 
@@ -84,7 +85,9 @@ def too_late(facts):
     except RuntimeError as error:
         facts["too late"] = str(error)
     devices.keras_strategy.workers.cache_clear()
-    os.environ["TF_CONFIG"] = '{"cluster": {"worker": ["localhost:1", "localhost:2"]}}'
+    cluster = {"worker": ["localhost:1", "localhost:2"]}
+    task = {"type": "worker", "index": 0}
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
     facts.errors({"not joined": {}})
 
 
