@@ -141,14 +141,13 @@ class Trainer:
             if len(getattr(data, name)) == 0:
                 raise ValueError(f"fit: data.{name} holds no images")
         step = self.prepare(model)
-        state = State(np.random.default_rng(self.seed).bit_generator.state)
+        rng, history = np.random.default_rng(self.seed), History()
         if keeper:
-            state = keeper.start(model, step, state)
-        history, images = state.history, self.epoch_images(data.train)
+            state = keeper.start(model, step, State(rng.bit_generator.state, history))
+            rng.bit_generator.state, history = state.generator, state.history
+        images = self.epoch_images(data.train)
         mode = self.progress if self.primary else "none"
         progress = reporter(mode, self.max_epochs, images, len(history) * images)
-        rng = np.random.default_rng()
-        rng.bit_generator.state = state.generator
         try:
             while len(history) < self.max_epochs:
                 row = self._train_epoch(step, data.train, rng, history, progress)
