@@ -1,19 +1,33 @@
-"""What the framework modules share: weights in and out, first weights, predictions."""
+"""`Backend`: what a framework has to do, and what the library makes of it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from d2l_lite.checks import check_integer, check_switch
-from d2l_lite.networks import layer_names as naming
-from d2l_lite.networks import weights, zoo
+from d2l_lite.networks import layer_names, weights, zoo
 from d2l_lite.networks.input_checks import batch_check
 
+# So many images at a time `predict` computes.
 BATCH = 256
 Predict = Callable[[np.ndarray], np.ndarray]
+# The methods that each framework module offers as functions.
+PUBLIC = (
+    "build",
+    "classify",
+    "count_parameters",
+    "get_weights",
+    "initialize",
+    "load",
+    "loss_and_gradients",
+    "predict",
+    "pretrained",
+    "save",
+    "set_weights",
+)
 
 
 def in_batches(predict: Predict, batches: Iterable[np.ndarray]) -> np.ndarray:
@@ -28,37 +42,68 @@ def in_batches(predict: Predict, batches: Iterable[np.ndarray]) -> np.ndarray:
     return np.concatenate(outputs)
 
 
-@dataclass(frozen=True)
-class Backend:
-    """A framework as a handful of functions; its methods are those of the module.
+class Backend(ABC):
+    """A framework; the abstract methods say what it does, each in its own way.
 
-    Args:
+    Attributes:
         framework: its name, for the metadata of files.
-        network: makes a `DenseNet` from its arguments.
-        place: puts a model on the device, with memory for its weights; a seed is for
-            generators that it keeps, those of dropout in Flax.
-        children: the parts of a module, in forward order.
-        kind: what a part is, as `layer_names.name_layers` asks for it.
+        kinds: the classes of its layers, as `layer_names.name_layers` calls them.
         names: for each kind of layer the framework's names of `weight`, `bias`,
             `running_mean` and `running_var`, where they are others.
-        shape: the canonical shape of one of the framework's own arrays.
-        read: a NumPy copy of it, in PyTorch's layout.
-        write: sets it from a NumPy array in PyTorch's layout.
-        forward: a model in evaluation mode as a function of N×C×H×W NumPy images.
-        gradients: of a batch, what `loss_and_gradients` returns; may move statistics.
     """
 
-    framework: str
-    network: Callable[..., Any]
-    place: Callable[[Any, int], None]
-    children: Callable[[Any], list[Any]]
-    kind: Callable[[Any], naming.Kind]
-    names: Mapping[str, Mapping[str, str]]
-    shape: Callable[[Any], tuple[int, ...]]
-    read: Callable[[Any], np.ndarray]
-    write: Callable[[Any, np.ndarray], None]
-    forward: Callable[[Any], Predict]
-    gradients: Callable[[Any, np.ndarray, np.ndarray], tuple[float, dict]]
+    framework: ClassVar[str]
+    kinds: ClassVar[Mapping[type, str]]
+    names: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+
+    @abstractmethod
+    def on_accelerator(self) -> bool:
+        """Whether the framework has found a GPU, or another device than a processor."""
+
+    @abstractmethod
+    def network(self, **arguments: Any) -> Any:
+        """A `DenseNet` with these arguments; its weights are still to be set."""
+
+    @abstractmethod
+    def place(self, model: Any, seed: int) -> None:
+        """Put a model on the device, with memory for its weights.
+
+        The seed is for generators that it keeps, those of dropout in Flax.
+        """
+
+    @abstractmethod
+    def children(self, module: Any) -> list[Any]:
+        """The parts of a module, in forward order."""
+
+    @abstractmethod
+    def dropout_rate(self, layer: Any) -> float:
+        """The rate of a dropout layer; 0 for all other modules."""
+
+    @abstractmethod
+    def shape(self, array: Any) -> tuple[int, ...]:
+        """The shape that one of the framework's own arrays has in PyTorch's layout."""
+
+    @abstractmethod
+    def read(self, array: Any) -> np.ndarray:
+        """A NumPy copy of one of the framework's own arrays, in PyTorch's layout."""
+
+    @abstractmethod
+    def write(self, array: Any, new: np.ndarray) -> None:
+        """Set one of the framework's own arrays from one in PyTorch's layout."""
+
+    @abstractmethod
+    def forward(self, model: Any) -> Predict:
+        """A model in evaluation mode as a function of N×C×H×W NumPy images."""
+
+    @abstractmethod
+    def gradients(
+        self, model: Any, images: np.ndarray, labels: np.ndarray
+    ) -> tuple[float, dict[str, np.ndarray]]:
+        """What `loss_and_gradients` returns; may move running statistics."""
+
+    def functions(self) -> dict[str, Callable]:
+        """The methods that the framework's module offers as functions, by name."""
+        return {name: getattr(self, name) for name in PUBLIC}
 
     def build(
         self,
@@ -71,7 +116,8 @@ class Backend:
         """The network `name` of the zoo, with the weights that `seed` means everywhere.
 
         `in_channels` and `num_classes` are those of the network's data set if None.
-        `changes` replace its other arguments, those of `DenseNet`.
+        `changes` replace its other arguments, those of `DenseNet`. See chapters
+        `densenet` and `densenet_zoo`.
 
         Raises:
             ValueError: an unknown name or argument, or a value out of its range.
@@ -84,21 +130,26 @@ class Backend:
         """Write a network's weights, canonical and whole, as a safetensors file.
 
         Its metadata name the network, its arguments and the framework; `load` of every
-        framework module reads it.
+        framework module reads it. See chapter `four_frameworks`.
+
+        Raises:
+            OSError: the file cannot be written.
         """
-        arrays = self.get_weights(model)
         described = zoo.describe(self._shapes(model))
         described["arguments"]["dropout"] = self._dropout(model.features)
-        weights.save(path, arrays, described | {"framework": self.framework})
+        described["framework"] = self.framework
+        weights.save(path, self.get_weights(model), described)
 
     def load(self, path: str | Path, memory_efficient: bool = False) -> Any:
         """The network in a file that `save` or `python -m d2l_lite convert` wrote.
 
-        Its weights are float32, whatever the file's are.
+        Its weights are float32, whatever the file's are. See chapter
+        `four_frameworks`.
 
         Raises:
             ValueError: `memory_efficient`, as for `build`, is neither True nor False.
             WeightsError: not such a file, or its weights do not fit its network.
+            OSError: the file cannot be read.
         """
         call = f"load(memory_efficient={memory_efficient!r})"
         check_switch(memory_efficient, call)
@@ -106,9 +157,8 @@ class Backend:
         try:
             weights.check_real(arrays)
             described = zoo.describe({name: a.shape for name, a in arrays.items()})
-            dropout = zoo.noted_dropout(metadata)
             arguments = described["arguments"] | {
-                "dropout": dropout,
+                "dropout": zoo.noted_dropout(metadata),
                 "memory_efficient": memory_efficient,
             }
             model = self.network(**zoo.checked(arguments, "load"))
@@ -121,80 +171,12 @@ class Backend:
             ) from None
         return model
 
-    def initialize(self, model: Any, seed: int = 0) -> Any:
-        """Give a network, or a part of one, the weights of `seed`; returns it."""
-        check_integer(seed, 0, None, f"initialize(seed={seed!r})")
-        self.place(model, seed)
-        self.set_weights(model, weights.initial(self._shapes(model), seed))
-        return model
-
-    def get_weights(self, model: Any) -> dict[str, np.ndarray]:
-        """Copies of all weights: canonical names, PyTorch's layout."""
-        return {name: self.read(array) for name, array in self.arrays(model).items()}
-
-    def set_weights(self, model: Any, new: Mapping[str, np.ndarray]) -> None:
-        """Set all weights.
-
-        Raises:
-            WeightsError: they do not fit; it lists every entry, and nothing is changed.
-        """
-        weights.check(new, self._shapes(model))
-        for name, array in self.arrays(model).items():
-            self.write(array, np.asarray(new[name]))
-
-    def count_parameters(self, model: Any) -> int:
-        """The number of trainable parameters."""
-        shapes = self._shapes(model).items()
-        return sum(int(np.prod(s)) for name, s in shapes if weights.is_trainable(name))
-
-    def predict(self, model: Any, images: np.ndarray) -> np.ndarray:
-        """A network's N×K logits of N×C×H×W images, or a part's N×C×H×W maps.
-
-        In evaluation mode, 256 images at a time; the model stays as it was.
-
-        Raises:
-            ValueError: images of a wrong shape, or too small for the network.
-        """
-        images, _ = self.batch_check(model, "predict")(images)
-        starts = range(0, len(images), BATCH)
-        return in_batches(self.forward(model), (images[i : i + BATCH] for i in starts))
-
-    def evaluator(self, model: Any) -> Predict:
-        """The model's `predict` for the batches of a `Trainer`, each one checked."""
-        check, forward = self.batch_check(model, "Trainer"), self.forward(model)
-        return lambda images: forward(check(images)[0])
-
-    def loss_and_gradients(
-        self, model: Any, images: np.ndarray, labels: np.ndarray
-    ) -> tuple[float, dict[str, np.ndarray]]:
-        """Mean cross-entropy in training mode, and its gradient by every parameter.
-
-        Takes N×C×H×W images and N labels. The gradients have the parameters' canonical
-        names and layout. The model, its running statistics included, stays as it was.
-
-        Raises:
-            ValueError: images of a wrong shape or too small, labels beyond the classes.
-        """
-        check = self.batch_check(model, "loss_and_gradients")
-        images, labels = check(images, labels)
-        before = self.get_weights(model)
-        try:
-            return self.gradients(model, images, labels)
-        finally:
-            self.set_weights(model, before)
-
-    def batch_check(self, model: Any, call: str) -> Callable[..., tuple]:
-        """What checks a model's batches: see `input_checks.batch_check`."""
-        arrays = self.arrays(model)
-        dtype = self.read(next(iter(arrays.values()))).dtype
-        shapes = {name: self.shape(array) for name, array in arrays.items()}
-        return batch_check(shapes, dtype, call)
-
     def pretrained(self, name: str, memory_efficient: bool = False) -> Any:
         """A DenseNet of the paper that torchvision's published weights make.
 
         They were trained on ImageNet. The first call downloads them into the cache, 31
-        MB for "densenet121", and converts them, for which it needs PyTorch.
+        MB for "densenet121", and converts them, for which it needs PyTorch. See chapter
+        `densenet_zoo`.
 
         Raises:
             ValueError: another name than "densenet121", "densenet161", "densenet169"
@@ -208,6 +190,8 @@ class Backend:
 
     def classify(self, model: Any, image: Any, top: int = 5) -> list[tuple[str, float]]:
         """The likeliest classes of a picture and their probabilities, best first.
+
+        See chapter `densenet_zoo`.
 
         Args:
             model: a network for ImageNet, of 1,000 classes and 3 channels.
@@ -223,16 +207,105 @@ class Backend:
         imagenet.check(self._shapes(model), top)
         return imagenet.ranked(self.predict(model, imagenet.prepare(image))[0], top)
 
+    def initialize(self, model: Any, seed: int = 0) -> Any:
+        """Give a network, or a part of one, the weights of `seed`; returns it.
+
+        See chapter `dense_blocks`.
+
+        Raises:
+            ValueError: the seed is no integer of at least 0.
+        """
+        check_integer(seed, 0, None, f"initialize(seed={seed!r})")
+        self.place(model, seed)
+        self.set_weights(model, weights.initial(self._shapes(model), seed))
+        return model
+
+    def get_weights(self, model: Any) -> dict[str, np.ndarray]:
+        """Copies of all weights: canonical names, PyTorch's layout.
+
+        See chapter `four_frameworks`.
+        """
+        return {name: self.read(array) for name, array in self.arrays(model).items()}
+
+    def set_weights(self, model: Any, new: Mapping[str, np.ndarray]) -> None:
+        """Set all weights. See chapter `four_frameworks`.
+
+        Raises:
+            WeightsError: they do not fit; it lists every entry, and nothing is changed.
+        """
+        weights.check(new, self._shapes(model))
+        for name, array in self.arrays(model).items():
+            self.write(array, np.asarray(new[name]))
+
+    def count_parameters(self, model: Any) -> int:
+        """The number of trainable parameters. See chapter `dense_blocks`."""
+        shapes = self._shapes(model).items()
+        return sum(int(np.prod(s)) for name, s in shapes if weights.is_trainable(name))
+
+    def predict(self, model: Any, images: np.ndarray) -> np.ndarray:
+        """A network's N×K logits of N×C×H×W images, or a part's N×C×H×W maps.
+
+        In evaluation mode, 256 images at a time; the model stays as it was. See chapter
+        `dense_blocks`.
+
+        Raises:
+            ValueError: images of a wrong shape, or too small for the network.
+        """
+        images = np.atleast_1d(images)
+        # No images are one batch, too: it is refused.
+        starts = range(0, len(images) or 1, BATCH)
+        batches = (images[start : start + BATCH] for start in starts)
+        return in_batches(self.evaluator(model, "predict"), batches)
+
+    def evaluator(self, model: Any, call: str) -> Predict:
+        """A model in evaluation mode as a function that checks its images first.
+
+        It may take the weights as they are now; errors open with `call`.
+        """
+        check, forward = self.batch_check(model, call), self.forward(model)
+        return lambda images: forward(check(images)[0])
+
+    def loss_and_gradients(
+        self, model: Any, images: np.ndarray, labels: np.ndarray
+    ) -> tuple[float, dict[str, np.ndarray]]:
+        """Mean cross-entropy in training mode, and its gradient by every parameter.
+
+        Takes N×C×H×W images and N labels. The gradients have the parameters' canonical
+        names and layout. The model, its running statistics included, stays as it was.
+        See chapter `four_frameworks`.
+
+        Raises:
+            ValueError: images of a wrong shape or too small, labels beyond the classes.
+        """
+        check = self.batch_check(model, "loss_and_gradients")
+        images, labels = check(images, labels)
+        before = self.get_weights(model)
+        try:
+            return self.gradients(model, images, labels)
+        finally:
+            self.set_weights(model, before)
+
+    def batch_check(self, model: Any, call: str) -> Callable[..., tuple]:
+        """What checks a model's batches: see `input_checks.batch_check`."""
+        first = next(iter(self.arrays(model).values()))
+        return batch_check(self._shapes(model), self.read(first).dtype, call)
+
+    def kind(self, module: Any) -> layer_names.Kind:
+        """What a layer is, as `layer_names.name_layers` asks for it."""
+        matches = (k for cls, k in self.kinds.items() if isinstance(module, cls))
+        return next(matches, None)
+
     def arrays(self, model: Any) -> dict[str, Any]:
         """The model's own arrays under their canonical names, in forward order."""
         return {
             f"{name}.{array}".lstrip("."): found
-            for name, layer in naming.name_layers(model, self.children, self.kind)
+            for name, layer in layer_names.name_layers(model, self.children, self.kind)
             for array in weights.ARRAYS
             if (found := self.find(layer, array)) is not None
         }
 
     def find(self, layer: Any, array: str) -> Any:
+        """A layer's own `weight`, `bias`, `running_mean` or `running_var`, or None."""
         names = self.names.get(self.kind(layer), {})
         return getattr(layer, names.get(array, array), None)
 
@@ -246,7 +319,5 @@ class Backend:
 
     def _dropout(self, part: Any) -> float:
         """The rate of the first dropout in a part of a network, 0 if it has none."""
-        if type(part).__name__ == "Dropout":
-            names = ("p", "rate", "_rate")
-            return next(getattr(part, name) for name in names if hasattr(part, name))
-        return next(filter(None, map(self._dropout, self.children(part))), 0.0)
+        rates = (self._dropout(child) for child in self.children(part))
+        return self.dropout_rate(part) or next(filter(None, rates), 0.0)

@@ -1,42 +1,31 @@
 """The book's tools for JAX and Flax: networks, canonical weights, training."""
 
 import random
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 
-from d2l_classroom.check import Checker
-from d2l_classroom.jax import JAX
-from d2l_lite import common
+from d2l_lite import shared_names
 from d2l_lite.backend import Backend, Predict
-from d2l_lite.common import *
-from d2l_lite.data import scale
-from d2l_lite.devices import jax_mesh as engine
+from d2l_lite.devices import jax_mesh as devices
 from d2l_lite.models import jax as models
 from d2l_lite.models.jax import *
-from d2l_lite.networks import layer_names as naming
 from d2l_lite.networks import weights
-from d2l_lite.training import trainer as training
+from d2l_lite.networks.layer_names import Kind
+from d2l_lite.shared_names import *
+from d2l_lite.training import trainer
+from d2l_lite.training.state import Step
 
-__all__ = common.offers(models)
-
-KINDS = {nnx.Conv: "conv", nnx.BatchNorm: "norm", nnx.Linear: "linear"}
-FLAX_NAMES = {
-    "conv": {"weight": "kernel"},
-    "linear": {"weight": "kernel"},
-    "norm": {"weight": "scale", "running_mean": "mean", "running_var": "var"},
-}
+__all__ = shared_names.public(models)
 
 
 def device() -> jax.Device:
     """The first accelerator, or the processor."""
     return jax.local_devices()[0]
-
-
-scale.accelerator_found(device().platform != "cpu")
 
 
 def seed_everything(seed: int) -> None:
@@ -46,7 +35,10 @@ def seed_everything(seed: int) -> None:
 
 
 def to_tensor(array: np.ndarray) -> jax.Array:
-    """NumPy images N×C×H×W as an array N×H×W×C, Flax's layout; labels as they are."""
+    """NumPy images N×C×H×W as an array N×H×W×C, Flax's layout; labels as they are.
+
+    See chapter `from_resnet_to_densenet`.
+    """
     return jnp.asarray(array.transpose(0, 2, 3, 1) if array.ndim == 4 else array)
 
 
@@ -56,64 +48,157 @@ def to_numpy(tensor: jax.Array) -> np.ndarray:
     return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
 
 
-class Trainer(training.Trainer):
+class JAX(Backend):
+    """JAX with Flax, as the library uses it."""
+
+    framework = "jax"
+    kinds = {nnx.Conv: "conv", nnx.BatchNorm: "norm", nnx.Linear: "linear"}
+    names = {
+        "conv": {"weight": "kernel"},
+        "linear": {"weight": "kernel"},
+        "norm": {"weight": "scale", "running_mean": "mean", "running_var": "var"},
+    }
+
+    def on_accelerator(self) -> bool:
+        return device().platform != "cpu"
+
+    def network(self, **arguments) -> nnx.Module:
+        # Only shapes are made here: drawing Flax's own weights would compile for
+        # seconds.
+        return nnx.eval_shape(lambda: models.DenseNet(**arguments, rngs=nnx.Rngs(0)))
+
+    def place(self, model: nnx.Module, seed: int) -> None:
+        # Of a network that has only shapes, dropout's generators are shapes as well.
+        keys = nnx.Rngs(int(seed) % 2**32)
+        for _, part in nnx.iter_graph(model):
+            if isinstance(part, nnx.RngStream):
+                part.key.value = keys()
+                part.count.value = jnp.zeros((), jnp.uint32)
+
+    def children(self, module: nnx.Module) -> list[object]:
+        return list(getattr(module, "layers", []))
+
+    def kind(self, module: object) -> Kind:
+        # Pooling is a function here, with its window bound by functools.partial.
+        if getattr(module, "func", None) is nnx.avg_pool:
+            return "pool"
+        return super().kind(module)
+
+    def dropout_rate(self, layer: object) -> float:
+        return layer.rate if isinstance(layer, nnx.Dropout) else 0.0
+
+    def shape(self, array: nnx.Variable) -> tuple[int, ...]:
+        return weights.canonical_shape(array.value.shape)
+
+    def read(self, array: nnx.Variable) -> np.ndarray:
+        return weights.from_channels_last(np.array(array.value))
+
+    def write(self, array: nnx.Variable, new: np.ndarray) -> None:
+        new = weights.to_channels_last(new)
+        array.value = jax.device_put(np.array(new, array.value.dtype, order="C"))
+
+    def forward(self, model: nnx.Module) -> Predict:
+        graphdef, state = nnx.split(model)
+        compute = _evaluation(graphdef)
+        return lambda images: to_numpy(compute(state, to_tensor(images)))
+
+    def gradients(
+        self, model: nnx.Module, images: np.ndarray, labels: np.ndarray
+    ) -> tuple[float, dict[str, np.ndarray]]:
+        copy = nnx.merge(*nnx.split(model), copy=True)
+        copy.train()
+        graphdef, parameters, statistics = nnx.split(copy, nnx.Param, ...)
+        (loss, _), gradients = _loss_and_gradients(
+            graphdef, parameters, statistics, to_tensor(images), labels
+        )
+        # The gradients have the parameters' structure, so the model's own names fit.
+        carrier = self.trainable(nnx.merge(graphdef, gradients, statistics))
+        return float(loss), {name: self.read(a) for name, a in carrier.items()}
+
+
+backend = JAX()
+# `build`, `load`, `predict` and the others of `backend.PUBLIC`.
+globals().update(backend.functions())
+
+
+class Trainer(trainer.Trainer):
     """Trains a `flax.nnx.Module`; see `d2l_lite.training.trainer.Trainer`.
 
     Without `sync_batch_norm` the running statistics are the mean over the devices.
     """
 
+    backend = backend
+
     @property
     def primary(self) -> bool:
         return jax.process_index() == 0
 
-    def prepare(self, model: nnx.Module) -> training.Step:
-        engine.check(self.precision, self.compile)
-        team = engine.Team(self.devices)
-        model.train()
-        graphdef, parameters, _ = nnx.split(model, nnx.Param, ...)
-        # Not by JAX's own zeros, which compile a program for each shape.
-        velocity = jax.device_put(jax.tree.map(np.zeros_like, parameters))
-        computing = engine.computing(model, self.precision)
-        rule = (computing, self.momentum, self.nesterov, self.weight_decay)
-        train, place = partial(_step, _loss_and_gradients, rule), jnp.asarray
-        if team.mesh.size > 1:
-            shared = team.compiled(_compile, _loss_and_gradients, self.sync_batch_norm)
-            train, place = team.over(partial(shared, rule)), team.split
-        check = _backend.batch_check(model, "Trainer.fit")
-
-        def step(images, labels, learning_rate):
-            nonlocal velocity
-            _, parameters, statistics = nnx.split(model, nnx.Param, ...)
-            X, y = check(images, labels)
-            X, y = place(X.transpose(0, 2, 3, 1)), place(y)
-            parameters, statistics, velocity, *results = train(
-                parameters, statistics, velocity, X, y, learning_rate
-            )
-            nnx.update(model, parameters, statistics)
-            return results
-
-        def carrier():
-            """A model with velocities for weights: the names of these fit those."""
-            _, _, statistics = nnx.split(model, nnx.Param, ...)
-            return nnx.merge(graphdef, velocity, statistics)
-
-        def read():
-            arrays = _backend.trainable(carrier()).items()
-            return {name: _read(array) for name, array in arrays}
-
-        def write(arrays):
-            nonlocal velocity
-            carried = carrier()
-            for name, array in _backend.trainable(carried).items():
-                _write(array, arrays[name])
-            velocity = nnx.split(carried, nnx.Param, ...)[1]
-
+    def prepare(self, model: nnx.Module) -> Step:
+        devices.check(self.precision, self.compile)
+        devices.keep_programs()
+        training = _Training(self, model)
         streams = [p for _, p in nnx.iter_graph(model) if isinstance(p, nnx.RngStream)]
-        reseed = partial(_place, model) if streams else None
-        return training.Step(step, read, write, reseed)
+        reseed = partial(backend.place, model) if streams else None
+        return Step(training.step, training.read, training.write, reseed)
 
-    def forward(self, model: nnx.Module) -> Predict:
-        return _backend.evaluator(model)
+
+class _Training:
+    """A model in training, and the velocities of its parameters."""
+
+    def __init__(self, trainer: Trainer, model: nnx.Module) -> None:
+        team = devices.Team(trainer.devices)
+        self.model = model
+        self.check = backend.batch_check(model, "Trainer.fit")
+        model.train()
+        self.graphdef, parameters, _ = nnx.split(model, nnx.Param, ...)
+        # Not by JAX's own zeros, which compile a program for each shape.
+        self.velocity = jax.device_put(jax.tree.map(np.zeros_like, parameters))
+        definition = devices.computing(model, trainer.precision)
+        rule = definition, trainer.momentum, trainer.nesterov, trainer.weight_decay
+        program = partial(_compiled(team.mesh, trainer.sync_batch_norm), rule)
+        self.train, self.place = program, jnp.asarray
+        if team.mesh is not None:
+            self.train, self.place = team.over(program), team.split
+
+    def step(self, images: np.ndarray, labels: np.ndarray, learning_rate: float):
+        """What `Step.train` is."""
+        _, parameters, statistics = nnx.split(self.model, nnx.Param, ...)
+        X, y = self.check(images, labels)
+        X, y = self.place(X.transpose(0, 2, 3, 1)), self.place(y)
+        parameters, statistics, self.velocity, *results = self.train(
+            parameters, statistics, self.velocity, X, y, learning_rate
+        )
+        nnx.update(self.model, parameters, statistics)
+        return results
+
+    def _carrier(self) -> nnx.Module:
+        """A model with velocities for weights: the names of these fit those."""
+        _, _, statistics = nnx.split(self.model, nnx.Param, ...)
+        return nnx.merge(self.graphdef, self.velocity, statistics)
+
+    def read(self) -> dict[str, np.ndarray]:
+        """The velocities, as `Step.read` gives them."""
+        arrays = backend.trainable(self._carrier()).items()
+        return {name: backend.read(array) for name, array in arrays}
+
+    def write(self, arrays: dict[str, np.ndarray]) -> None:
+        """Set the velocities."""
+        carrier = self._carrier()
+        for name, array in backend.trainable(carrier).items():
+            backend.write(array, arrays[name])
+        self.velocity = nnx.split(carrier, nnx.Param, ...)[1]
+
+
+@cache
+def _evaluation(graphdef: nnx.GraphDef):
+    """A model in evaluation mode, compiled once for all models of one definition."""
+
+    def compute(state, X):
+        model = nnx.merge(graphdef, state)
+        model.eval()
+        return model(X)
+
+    return jax.jit(compute)
 
 
 def _loss(graphdef, parameters, statistics, X, y):
@@ -131,15 +216,8 @@ _loss_and_gradients = jax.jit(
 )
 
 
-# On a processor XLA's older emitter compiles a step twice as fast; and XLA throws
-# barriers away, then merges what `nnx.remat` computes twice.
-_OPTIONS = {
-    "xla_cpu_use_fusion_emitters": False,
-    "xla_disable_hlo_passes": "cse_barrier_expander",
-}
-
-
 def _update(differentiate, rule, parameters, statistics, velocity, X, y, lr):
+    """One step of SGD as `training.trainer.Trainer` writes it."""
     graphdef, momentum, nesterov, weight_decay = rule
     (loss, (correct, statistics)), gradients = differentiate(
         graphdef, parameters, statistics, X, y
@@ -153,93 +231,25 @@ def _update(differentiate, rule, parameters, statistics, velocity, X, y, lr):
     return parameters, statistics, velocity, loss, correct
 
 
-# Compiled once for all networks of one shape. The velocity is donated, which saves a
-# copy; the weights are not, for a clone of the model may share them.
-_compile = partial(
-    jax.jit,
-    _update,
-    static_argnums=(0, 1),
-    donate_argnums=4,
-    compiler_options=_OPTIONS if device().platform == "cpu" else {},
-)
-_step = _compile()
+@cache
+def _compiled(mesh: Mesh | None, sync: bool):
+    """The step as one program, which is compiled once for all networks of one shape.
 
-
-def _gradients(
-    model: nnx.Module, images: np.ndarray, labels: np.ndarray
-) -> tuple[float, dict[str, np.ndarray]]:
-    copy = engine.copied(model)
-    copy.train()
-    graphdef, parameters, statistics = nnx.split(copy, nnx.Param, ...)
-    (loss, _), gradients = _loss_and_gradients(
-        engine.computing(copy), parameters, statistics, to_tensor(images), labels
-    )
-    # The gradients have the parameters' structure, so the model's own names fit them.
-    carrier = _backend.trainable(nnx.merge(graphdef, gradients, statistics))
-    return float(loss), {name: _read(array) for name, array in carrier.items()}
-
-
-def _forward(model: nnx.Module) -> Predict:
-    compute = engine.evaluation(model)
-    return lambda images: to_numpy(compute(to_tensor(images)))
-
-
-def _children(module: nnx.Module) -> list[object]:
-    return list(getattr(module, "layers", []))
-
-
-def _kind(module: object) -> naming.Kind:
-    # Pooling is a function here, with its window bound by functools.partial.
-    if getattr(module, "func", None) is nnx.avg_pool:
-        return "pool"
-    return naming.kind_of(module, KINDS)
-
-
-def _network(**arguments) -> nnx.Module:
-    # Only shapes are made here: drawing Flax's own weights would compile for seconds.
-    return nnx.eval_shape(lambda: models.DenseNet(**arguments, rngs=nnx.Rngs(0)))
-
-
-def _place(model: nnx.Module, seed: int) -> None:
-    # Of a network that has only shapes, dropout's generators are shapes as well.
-    keys = nnx.Rngs(int(seed) % 2**32)
-    for _, part in nnx.iter_graph(model):
-        if isinstance(part, nnx.RngStream):
-            part.key.value = keys()
-            part.count.value = jnp.zeros((), jnp.uint32)
-
-
-def _read(array: nnx.Variable) -> np.ndarray:
-    return weights.from_channels_last(np.array(array.value))
-
-
-def _write(array: nnx.Variable, new: np.ndarray) -> None:
-    new = weights.to_channels_last(new)
-    array.value = jax.device_put(np.array(new, array.value.dtype, order="C"))
-
-
-_backend = Backend(
-    framework="jax",
-    network=_network,
-    place=_place,
-    children=_children,
-    kind=_kind,
-    names=FLAX_NAMES,
-    shape=lambda array: weights.canonical_shape(array.value.shape),
-    read=_read,
-    write=_write,
-    forward=_forward,
-    gradients=_gradients,
-)
-build = _backend.build
-save = _backend.save
-load = _backend.load
-pretrained = _backend.pretrained
-classify = _backend.classify
-initialize = _backend.initialize
-get_weights = _backend.get_weights
-set_weights = _backend.set_weights
-count_parameters = _backend.count_parameters
-predict = _backend.predict
-loss_and_gradients = _backend.loss_and_gradients
-check = Checker(JAX(_backend, to_tensor, to_numpy)).check
+    With a mesh it is the program of all its devices. With `sync` that is the one of one
+    device, and XLA finds what each does and when they add up; else each differentiates
+    its own part.
+    """
+    differentiate, options = _loss_and_gradients, {}
+    if device().platform == "cpu" and jax.__version_info__ < (0, 11):
+        # Else this pass throws away the barriers of `nnx.remat`, and XLA merges what is
+        # computed twice: `memory_efficient=True` would save nothing. Later versions do
+        # not take the option.
+        options["compiler_options"] = {"xla_disable_hlo_passes": "cse_barrier_expander"}
+    if mesh is not None:
+        options["out_shardings"] = devices.everywhere(mesh)
+        if not sync:
+            differentiate = devices.averaged(mesh, differentiate)
+    # The velocity is donated, which saves a copy; the weights are not, for a clone of
+    # the model may share them.
+    step = partial(_update, differentiate)
+    return jax.jit(step, static_argnums=0, donate_argnums=3, **options)

@@ -1,51 +1,41 @@
 """The book's tools for Apache MXNet: networks, canonical weights, training."""
 
 import random
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
 
 # MXNet needs the names that this gives back to NumPy.
-from d2l_lite import numpy_aliases  # noqa: F401
+from d2l_lite import numpy_aliases
 
 # isort: split
 import mxnet as mx
 from mxnet import autograd, gluon
 from mxnet.gluon import nn
 
-from d2l_classroom.check import Checker
-from d2l_classroom.mxnet import MXNet
-from d2l_lite import common, numpy_text
+from d2l_lite import shared_names
 from d2l_lite.backend import Backend, Predict
-from d2l_lite.common import *
-from d2l_lite.data import scale
 from d2l_lite.devices import gluon_replicas as devices
-from d2l_lite.devices import mxnet_graph as graphs
 from d2l_lite.models import mxnet as models
 from d2l_lite.models.mxnet import *
-from d2l_lite.networks import layer_names as naming
-from d2l_lite.training import trainer as training
+from d2l_lite.shared_names import *
+from d2l_lite.training import trainer
+from d2l_lite.training.state import Step
 
-__all__ = common.offers(models)
+__all__ = shared_names.public(models)
 
+# The networks are written with MXNet's NumPy interface, which must be switched on.
 mx.npx.set_np()
-numpy_text.mend(mx._ctypes.ndarray, mx._ctypes.symbol)
+numpy_aliases.write_plain_numbers(mx._ctypes.ndarray, mx._ctypes.symbol)
 
-KINDS = {
-    nn.Conv2D: "conv",
-    nn.BatchNorm: "norm",
-    nn.Dense: "linear",
-    nn.AvgPool2D: "pool",
-}
-GLUON_NAMES = {"norm": {"weight": "gamma", "bias": "beta"}}
+# Of a parameter, in the graph that moves it.
+ARRAYS = "weight", "gradient", "velocity"
 
 
 def device() -> mx.Context:
     """The first accelerator, or the processor."""
     return mx.gpu() if mx.context.num_gpus() else mx.cpu()
-
-
-scale.accelerator_found(device() != mx.cpu())
 
 
 def seed_everything(seed: int) -> None:
@@ -56,7 +46,10 @@ def seed_everything(seed: int) -> None:
 
 
 def to_tensor(array: np.ndarray) -> mx.np.ndarray:
-    """NumPy images N×C×H×W, or labels, as an MXNet array of the same shape."""
+    """NumPy images N×C×H×W, or labels, as an MXNet array of the same shape.
+
+    See chapter `from_resnet_to_densenet`.
+    """
     return mx.np.array(array, dtype=array.dtype, ctx=device())
 
 
@@ -65,41 +58,88 @@ def to_numpy(tensor: mx.np.ndarray) -> np.ndarray:
     return tensor.asnumpy()
 
 
-class Trainer(training.Trainer):
+class MXNet(Backend):
+    """MXNet with Gluon, as the library uses it."""
+
+    framework = "mxnet"
+    kinds = {
+        nn.Conv2D: "conv",
+        nn.BatchNorm: "norm",
+        nn.Dense: "linear",
+        nn.AvgPool2D: "pool",
+    }
+    names = {"norm": {"weight": "gamma", "bias": "beta"}}
+
+    def on_accelerator(self) -> bool:
+        return device() != mx.cpu()
+
+    def network(self, **arguments) -> gluon.Block:
+        return models.DenseNet(**arguments)
+
+    def place(self, model: gluon.Block, seed: int) -> None:
+        model.initialize(mx.init.Zero(), ctx=device(), force_reinit=True)
+
+    def children(self, module: gluon.Block) -> list[gluon.Block]:
+        return list(getattr(module, "layers", module)._children.values())
+
+    def dropout_rate(self, layer: gluon.Block) -> float:
+        return layer._rate if isinstance(layer, nn.Dropout) else 0.0
+
+    def shape(self, array: gluon.Parameter) -> tuple[int, ...]:
+        return tuple(array.shape)
+
+    def read(self, array: gluon.Parameter) -> np.ndarray:
+        return array.data().asnumpy()
+
+    def write(self, array: gluon.Parameter, new: np.ndarray) -> None:
+        array.set_data(mx.np.array(new, dtype=array.dtype))
+
+    def forward(self, model: gluon.Block) -> Predict:
+        # The book's own can be graphs; what others are made of may need its images'
+        # shape.
+        book = isinstance(model, models.DenseNet) and not devices.efficient(model)
+        network = devices.graph(model) if book else model
+        return lambda images: network(to_tensor(images)).asnumpy()
+
+    def gradients(
+        self, model: gluon.Block, images: np.ndarray, labels: np.ndarray
+    ) -> tuple[float, dict[str, np.ndarray]]:
+        loss, _ = _differentiate(model, images, labels)
+        trainable = self.trainable(model).items()
+        return float(loss), {name: array.grad().asnumpy() for name, array in trainable}
+
+
+backend = MXNet()
+# `build`, `load`, `predict` and the others of `backend.PUBLIC`.
+globals().update(backend.functions())
+
+
+class Trainer(trainer.Trainer):
     """Trains a `gluon.Block`; see `d2l_lite.training.trainer.Trainer`."""
+
+    backend = backend
 
     @property
     def primary(self) -> bool:
-        """Whether this process, of several that train together, keeps and shows."""
         return devices.hosts() is None or devices.hosts().rank == 0
 
-    def prepare(self, model: gluon.Block) -> training.Step:
-        """The step that trains a model, see `d2l_lite.training.trainer.Trainer`.
-
-        On several devices, and in bfloat16, by `devices.gluon_replicas.Replicas`.
-
-        Raises:
-            ValueError: MXNet, the machine or the model lacks what is asked for.
-        """
-        _check(self, model)
+    def prepare(self, model: gluon.Block) -> Step:
+        drops = any(map(backend.dropout_rate, devices.parts(model)))
+        devices.check(self, model, drops)
         model.hybridize(False)  # whatever was made a graph before
-        trainable = _backend.trainable(model)
+        trainable = backend.trainable(model)
         velocities = {
             name: mx.np.zeros(p.shape, p.dtype, ctx=device())
             for name, p in trainable.items()
         }
-
-        update = graphs.updater(self, trainable, velocities)
-        check = _backend.batch_check(model, "Trainer.fit")
-
+        update = _updater(self, trainable, velocities)
+        check = backend.batch_check(model, "Trainer.fit")
         if devices.several(self) or self.precision != "float32":
-            differentiate = devices.Replicas(
-                self, model, _backend, graphs.hybridize, _loss
-            )
+            differentiate = devices.Replicas(self, model, backend, _loss)
         else:
-            differentiate = partial(_differentiate, graphs.graph(model))
+            differentiate = partial(_differentiate, devices.graph(model))
 
-        def step(images, labels, learning_rate):
+        def train(images, labels, learning_rate):
             loss, correct = differentiate(*check(images, labels))
             update(learning_rate)
             return loss, correct
@@ -111,46 +151,7 @@ class Trainer(training.Trainer):
             for name, velocity in velocities.items():
                 velocity[:] = mx.np.array(arrays[name], dtype=velocity.dtype)
 
-        draws = any(isinstance(part, nn.Dropout) for part in graphs.parts(model))
-        return training.Step(step, read, write, _reseed if draws else None)
-
-    def forward(self, model: gluon.Block) -> Predict:
-        return _backend.evaluator(model)
-
-
-def _check(trainer: Trainer, model: gluon.Block) -> None:
-    """Raise ValueError for what MXNet, the machine or the model cannot do."""
-    blocks, gpus = list(graphs.parts(model)), mx.context.num_gpus()
-    efficient = graphs.efficient(model)
-    drops = any(isinstance(block, nn.Dropout) for block in blocks)
-    types = {np.dtype(p.dtype).name for p in model.collect_params().values()}
-    low = trainer.precision != "float32"
-
-    def refuse(option, problem, reason):
-        if problem:
-            call = f"Trainer({option}={getattr(trainer, option)!r})"
-            raise ValueError(f"{call}: {reason}")
-
-    refuse("compile", trainer.compile, "MXNet makes graphs anyway; leave it out")
-    refuse("devices", 0 < gpus < trainer.devices, f"MXNet finds {gpus} GPUs")
-    in_graphs = "MXNet has it in graphs, which memory_efficient=True is not"
-    if low:
-        precision, wide = partial(refuse, "precision"), "choose float32"
-        half = trainer.precision == "float16"
-        precision(half, "needs GPUs and a loss scale; choose bfloat16 or float32")
-        precision(gpus, f"MXNet has it on CPUs only; {wide}")
-        precision(efficient, f"{in_graphs}; {wide}")
-        precision(drops, f"MXNet has it without dropout only; {wide}")
-        precision(not devices.has_bfloat16(), f"needs a CPU with AVX-512; {wide}")
-    if trainer.sync_batch_norm and devices.several(trainer):
-        sync, apart = partial(refuse, "sync_batch_norm"), "choose sync_batch_norm=False"
-        sync(devices.hosts(), f"MXNet has it within one host only; {apart}")
-        sync(low or types != {"float32"}, f"MXNet has it in float32 only; {apart}")
-        sync(efficient, f"{in_graphs}; {apart}")
-        if not gpus:
-            sync(drops, f"with dropout MXNet has it on GPUs only; {apart}")
-            setting = f"{devices.BUFFERS}={devices.ENOUGH}"
-            sync(not devices.room(), f"start Python with {setting}, or {apart}")
+        return Step(train, read, write, _reseed if drops else None)
 
 
 def _reseed(seed: int) -> None:
@@ -170,63 +171,44 @@ def _differentiate(
     return loss, (logits.argmax(axis=1) == y).sum()
 
 
-def _gradients(
-    model: gluon.Block, images: np.ndarray, labels: np.ndarray
-) -> tuple[float, dict[str, np.ndarray]]:
-    trainable = _backend.trainable(model)
-    with autograd.record():
-        loss = _loss(model(to_tensor(images)), to_tensor(labels))
-    loss.backward()
-    gradients = {name: array.grad().asnumpy() for name, array in trainable.items()}
-    return float(loss), gradients
-
-
-def _forward(model: gluon.Block) -> Predict:
-    # The book's own can be graphs; what others are made of may need its images' shape.
-    book = isinstance(model, models.DenseNet) and not graphs.efficient(model)
-    network = graphs.graph(model) if book else model
-    return lambda images: network(to_tensor(images)).asnumpy()
-
-
 def _loss(logits: mx.np.ndarray, labels: mx.np.ndarray) -> mx.np.ndarray:
     log_probabilities = mx.npx.log_softmax(logits, axis=-1)
     return -mx.npx.pick(log_probabilities, labels, axis=-1).mean()
 
 
-def _children(module: gluon.Block) -> list[gluon.Block]:
-    return list(getattr(module, "layers", module)._children.values())
+def _updater(
+    trainer: Trainer,
+    trainable: Mapping[str, gluon.Parameter],
+    velocities: Mapping[str, mx.np.ndarray],
+) -> Callable[[float], None]:
+    """A function of the learning rate that moves velocities and parameters in place.
 
+    Not by gluon.Trainer, which keeps the rate inside the velocity: where the rate
+    changes, its updates are other than PyTorch's. One graph for all parameters, for
+    hundreds of calls from Python take longer than what they compute.
+    """
+    rate, moved = mx.sym.var("rate").as_np_ndarray(), []
+    for name in trainable:
+        weight, gradient, velocity = (
+            mx.sym.var(f"{name}/{array}").as_np_ndarray() for array in ARRAYS
+        )
+        # A prediction may leave a weight in oneDNN's layout, which a copy puts right.
+        weight = mx.sym.identity(weight.as_nd_ndarray()).as_np_ndarray()
+        gradient = gradient + trainer.weight_decay * weight
+        velocity = trainer.momentum * velocity + gradient
+        move = gradient + trainer.momentum * velocity if trainer.nesterov else velocity
+        moved += [velocity.as_nd_ndarray(), (weight - rate * move).as_nd_ndarray()]
+    graph = mx.sym.Group(moved).as_np_ndarray()
+    inputs, move_all = graph.list_inputs(), mx.nd.CachedOp(graph)
 
-def _place(model: gluon.Block, seed: int) -> None:
-    model.initialize(mx.init.Zero(), ctx=device(), force_reinit=True)
+    def update(learning_rate):
+        arrays, targets = {}, []
+        for name, parameter in trainable.items():
+            own = parameter.data(), parameter.grad(), velocities[name]
+            arrays |= zip((f"{name}/{array}" for array in ARRAYS), own)
+            targets += [velocities[name], parameter.data()]
+        place = {"dtype": targets[0].dtype, "ctx": targets[0].ctx}
+        arrays["rate"] = mx.np.array(learning_rate, **place)
+        move_all(*(arrays[name] for name in inputs), out=targets)
 
-
-def _write(array: gluon.Parameter, new: np.ndarray) -> None:
-    array.set_data(mx.np.array(new, dtype=array.dtype))
-
-
-_backend = Backend(
-    framework="mxnet",
-    network=models.DenseNet,
-    place=_place,
-    children=_children,
-    kind=partial(naming.kind_of, kinds=KINDS),
-    names=GLUON_NAMES,
-    shape=lambda array: tuple(array.shape),
-    read=lambda array: array.data().asnumpy(),
-    write=_write,
-    forward=_forward,
-    gradients=_gradients,
-)
-build = _backend.build
-save = _backend.save
-load = _backend.load
-pretrained = _backend.pretrained
-classify = _backend.classify
-initialize = _backend.initialize
-get_weights = _backend.get_weights
-set_weights = _backend.set_weights
-count_parameters = _backend.count_parameters
-predict = _backend.predict
-loss_and_gradients = _backend.loss_and_gradients
-check = Checker(MXNet(_backend, to_tensor, to_numpy)).check
+    return update

@@ -1,4 +1,9 @@
-"""To import before MXNet: gives NumPy back the names that MXNet 1.9.1 asks for."""
+"""To import before MXNet: gives NumPy back the names that MXNet 1.9.1 asks for.
+
+MXNet's modules look them up when they are imported, so this acts at import as well.
+"""
+
+from types import ModuleType
 
 import numpy as np
 
@@ -28,3 +33,20 @@ _SUCCESSORS |= dict.fromkeys(("mirr", "npv", "pmt", "ppmt", "pv", "rate"))
 for _name, _successor in _SUCCESSORS.items():
     if _name not in np.__dict__:
         setattr(np, _name, _successor)
+
+
+def write_plain_numbers(*modules: ModuleType) -> None:
+    """Have MXNet's modules write the arguments of operators as before NumPy 2.
+
+    MXNet reads them as text: `[0, 32]`, not `[0, np.int64(32)]`.
+    """
+    if repr(np.int64(0)) != "0":
+        for module in modules:
+            module.str = _text
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, list | tuple):  # most are no lists: keep them fast
+        return str(value)
+    with np.printoptions(legacy="1.25"):
+        return str(value)

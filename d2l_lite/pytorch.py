@@ -1,33 +1,22 @@
 """The book's tools for PyTorch: networks, canonical weights, training."""
 
 import random
-from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from d2l_classroom.check import Checker
-from d2l_classroom.pytorch import PyTorch
-from d2l_lite import common
+from d2l_lite import shared_names
 from d2l_lite.backend import Backend, Predict
-from d2l_lite.common import *
-from d2l_lite.data import scale
 from d2l_lite.devices import torch_processes as devices
 from d2l_lite.models import pytorch as models
 from d2l_lite.models.pytorch import *
-from d2l_lite.networks import layer_names as naming
-from d2l_lite.training import trainer as training
+from d2l_lite.shared_names import *
+from d2l_lite.training import trainer
+from d2l_lite.training.state import Step
 
-__all__ = common.offers(models)
-
-KINDS = {
-    nn.Conv2d: "conv",
-    nn.BatchNorm2d: "norm",
-    nn.Linear: "linear",
-    nn.AvgPool2d: "pool",
-}
+__all__ = shared_names.public(models)
 
 
 def device() -> torch.device:
@@ -44,9 +33,6 @@ def device() -> torch.device:
     return torch.device("mps" if mps else "cpu")
 
 
-scale.accelerator_found(device().type != "cpu")
-
-
 def seed_everything(seed: int) -> None:
     """Seed Python's, NumPy's and PyTorch's global generators."""
     random.seed(seed)
@@ -55,7 +41,10 @@ def seed_everything(seed: int) -> None:
 
 
 def to_tensor(array: np.ndarray) -> torch.Tensor:
-    """NumPy images N×C×H×W, or labels, as a tensor of the same shape, on the device."""
+    """NumPy images N×C×H×W, or labels, as a tensor of the same shape, on the device.
+
+    See chapter `from_resnet_to_densenet`.
+    """
     return torch.from_numpy(np.ascontiguousarray(array)).to(device())
 
 
@@ -64,18 +53,87 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().cpu().numpy()
 
 
-class Trainer(training.Trainer):
+class PyTorch(Backend):
+    """PyTorch as the library uses it."""
+
+    framework = "pytorch"
+    kinds = {
+        nn.Conv2d: "conv",
+        nn.BatchNorm2d: "norm",
+        nn.Linear: "linear",
+        nn.AvgPool2d: "pool",
+    }
+
+    def on_accelerator(self) -> bool:
+        return device().type != "cpu"
+
+    def network(self, **arguments) -> nn.Module:
+        return models.DenseNet(**arguments)
+
+    def place(self, model: nn.Module, seed: int) -> None:
+        model.to(device())
+
+    def children(self, module: nn.Module) -> list[nn.Module]:
+        return list(getattr(module, "layers", module).children())
+
+    def dropout_rate(self, layer: nn.Module) -> float:
+        return layer.p if isinstance(layer, nn.Dropout) else 0.0
+
+    def shape(self, array: torch.Tensor) -> tuple[int, ...]:
+        return tuple(array.shape)
+
+    def read(self, array: torch.Tensor) -> np.ndarray:
+        return to_numpy(array).copy()
+
+    def write(self, array: torch.Tensor, new: np.ndarray) -> None:
+        with torch.no_grad():
+            array.copy_(torch.as_tensor(new))
+
+    def forward(self, model: nn.Module) -> Predict:
+        @torch.inference_mode()
+        def forward(images):
+            mode = model.training
+            # Convolutions follow the images' layout, whatever that of the weights is.
+            X = to_tensor(images).to(memory_format=torch.channels_last)
+            try:
+                return to_numpy(model.eval()(X))
+            finally:
+                model.train(mode)
+
+        return forward
+
+    def gradients(
+        self, model: nn.Module, images: np.ndarray, labels: np.ndarray
+    ) -> tuple[float, dict[str, np.ndarray]]:
+        mode = model.training
+        trainable = self.trainable(model)
+        try:
+            loss = F.cross_entropy(model.train()(to_tensor(images)), to_tensor(labels))
+            gradients = torch.autograd.grad(loss, list(trainable.values()))
+        finally:
+            model.train(mode)
+        return loss.item(), dict(zip(trainable, map(to_numpy, gradients)))
+
+
+backend = PyTorch()
+# `build`, `load`, `predict` and the others of `backend.PUBLIC`.
+globals().update(backend.functions())
+
+
+class Trainer(trainer.Trainer):
     """Trains a `torch.nn.Module`; see `d2l_lite.training.trainer.Trainer`.
 
     For several devices torchrun starts a process each, which run the same program. With
     `sync_batch_norm=False` the running statistics are the means of the devices' own.
     """
 
+    backend = backend
+
     @property
     def primary(self) -> bool:
         return devices.group().rank == 0
 
-    def prepare(self, model: nn.Module) -> training.Step:
+    def prepare(self, model: nn.Module) -> Step:
         group = devices.join(self.devices)
         context, scaler = devices.mixed(self.precision, device())
         # Channels last: equal values, and the layout of the fastest convolutions.
@@ -90,9 +148,13 @@ class Trainer(training.Trainer):
             weight_decay=self.weight_decay,
             fused=True,  # one call for all parameters: the same sums, less Python
         )
-
-        check = _backend.batch_check(model, "Trainer.fit")
-        trainable = _backend.trainable(model)
+        for parameter in model.parameters():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        velocities = {
+            name: optimizer.state[parameter]["momentum_buffer"]
+            for name, parameter in backend.trainable(model).items()
+        }
+        check = backend.batch_check(model, "Trainer.fit")
         dtype = next(model.parameters()).dtype
         apart = group.size > 1 and not self.sync_batch_norm
 
@@ -112,87 +174,15 @@ class Trainer(training.Trainer):
                 group.average(model)
             return group.whole(loss.detach(), (logits.argmax(dim=1) == y).sum())
 
-        def velocity(parameter):
-            state = optimizer.state[parameter]
-            if state.get("momentum_buffer") is None:
-                state["momentum_buffer"] = torch.zeros_like(parameter)
-            return state["momentum_buffer"]
-
         def read():
-            return {name: to_numpy(velocity(p)) for name, p in trainable.items()}
+            return {name: backend.read(v) for name, v in velocities.items()}
 
-        def write(velocities):
-            for name, parameter in trainable.items():
-                _write(velocity(parameter), velocities[name])
+        def write(arrays):
+            for name, v in velocities.items():
+                backend.write(v, arrays[name])
 
         def reseed(seed):
             torch.manual_seed(seed + group.rank)
 
-        draws = any(isinstance(m, nn.Dropout) and m.p for m in model.modules())
-        return training.Step(train, read, write, reseed if draws else None)
-
-    def forward(self, model: nn.Module) -> Predict:
-        return _backend.evaluator(model)
-
-
-def _gradients(
-    model: nn.Module, images: np.ndarray, labels: np.ndarray
-) -> tuple[float, dict[str, np.ndarray]]:
-    mode = model.training
-    trainable = _backend.trainable(model)
-    try:
-        loss = F.cross_entropy(model.train()(to_tensor(images)), to_tensor(labels))
-        gradients = torch.autograd.grad(loss, list(trainable.values()))
-    finally:
-        model.train(mode)
-    return loss.item(), dict(zip(trainable, map(to_numpy, gradients)))
-
-
-def _forward(model: nn.Module) -> Predict:
-    @torch.inference_mode()
-    def forward(images):
-        mode = model.training
-        # Convolutions follow the images' layout, whatever that of the weights is.
-        X = to_tensor(images).to(memory_format=torch.channels_last)
-        try:
-            return to_numpy(model.eval()(X))
-        finally:
-            model.train(mode)
-
-    return forward
-
-
-def _children(module: nn.Module) -> list[nn.Module]:
-    return list(getattr(module, "layers", module).children())
-
-
-def _write(array: torch.Tensor, new: np.ndarray) -> None:
-    with torch.no_grad():
-        array.copy_(torch.as_tensor(new))
-
-
-_backend = Backend(
-    framework="pytorch",
-    network=models.DenseNet,
-    place=lambda model, seed: model.to(device()),
-    children=_children,
-    kind=partial(naming.kind_of, kinds=KINDS),
-    names={},
-    shape=lambda array: tuple(array.shape),
-    read=lambda array: to_numpy(array).copy(),
-    write=_write,
-    forward=_forward,
-    gradients=_gradients,
-)
-build = _backend.build
-save = _backend.save
-load = _backend.load
-pretrained = _backend.pretrained
-classify = _backend.classify
-initialize = _backend.initialize
-get_weights = _backend.get_weights
-set_weights = _backend.set_weights
-count_parameters = _backend.count_parameters
-predict = _backend.predict
-loss_and_gradients = _backend.loss_and_gradients
-check = Checker(PyTorch(_backend, to_tensor, to_numpy)).check
+        drops = any(map(backend.dropout_rate, model.modules()))
+        return Step(train, read, write, reseed if drops else None)

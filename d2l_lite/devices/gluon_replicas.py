@@ -1,11 +1,12 @@
-"""Several contexts or hosts, and bfloat16, for MXNet: replicas and a KVStore."""
+"""MXNet's graphs, and replicas of a network on several contexts or hosts."""
 
 import copy
 import os
 import sys
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from itertools import count as numbers
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
@@ -27,12 +28,59 @@ from d2l_lite.training.trainer import Trainer
 # turn: if the first then waits for the other's device, that is for ever.
 BUFFERS, ENOUGH = "MXNET_CPU_TEMP_COPY", 4096
 _trainings = numbers()
+_graphs = WeakKeyDictionary()
 
 
 def provide(count: int) -> None:
-    """Let `count` CPU contexts synchronise: it must come before `d2l_lite.mxnet`."""
+    """Let `count` CPU contexts synchronise: it must come before `d2l_lite.mxnet`.
+
+    See chapter `many_devices`.
+    """
     if count > 1 and "d2l_lite.mxnet" not in sys.modules:
         os.environ.setdefault(BUFFERS, str(ENOUGH))
+
+
+def parts(block: gluon.Block) -> Iterator[gluon.Block]:
+    """A block and everything in it."""
+    yield block
+    for child in block._children.values():
+        yield from parts(child)
+
+
+def efficient(block: gluon.Block) -> bool:
+    """Whether a part of it computes features twice, which no graph can do."""
+    return any(getattr(part, "memory_efficient", False) for part in parts(block))
+
+
+def hybridize(block: gluon.Block) -> None:
+    """Make graphs of the largest parts without recomputation."""
+    if not efficient(block):
+        # A static graph plans its memory once instead of at every step.
+        block.hybridize(static_alloc=True, static_shape=True)
+    elif not getattr(block, "memory_efficient", False):
+        for child in block._children.values():
+            hybridize(child)
+
+
+def graph(network: gluon.Block) -> gluon.Block:
+    """A network as one graph of the same parameters, or itself with parts as graphs.
+
+    The graph is kept for as long as the network lives and consists of the same blocks
+    and parameters; values of these may change. The network itself stays imperative.
+    """
+    if efficient(network) or not isinstance(network, gluon.HybridBlock):
+        hybridize(network)
+        return network
+    _, *blocks = parts(network)
+    parameters = list(network.collect_params().values())
+    # Once a block is traced, its parts hold it: held here, they would keep it for ever.
+    made_of = [*map(ref, blocks), *parameters, *(array.dtype for array in parameters)]
+    if _graphs.get(network, [None])[0] != made_of:
+        images = mx.sym.var("images", dtype=parameters[0].dtype).as_np_ndarray()
+        traced = gluon.SymbolBlock(network(images), images, network.collect_params())
+        hybridize(traced)
+        _graphs[network] = made_of, traced
+    return _graphs[network][1]
 
 
 def room() -> bool:
@@ -69,6 +117,42 @@ def has_bfloat16() -> bool:
     return True
 
 
+def check(trainer: Trainer, model: gluon.Block, drops: bool) -> None:
+    """Raise `ValueError` for what MXNet, the machine or the model cannot do.
+
+    `drops` says whether the model has dropout.
+    """
+    gpus, twice = mx.context.num_gpus(), efficient(model)
+    types = {np.dtype(p.dtype).name for p in model.collect_params().values()}
+    low = trainer.precision != "float32"
+
+    def refuse(option, problem, reason):
+        if problem:
+            call = f"Trainer({option}={getattr(trainer, option)!r})"
+            raise ValueError(f"{call}: {reason}")
+
+    refuse("compile", trainer.compile, "MXNet makes graphs anyway; leave it out")
+    refuse("devices", 0 < gpus < trainer.devices, f"MXNet finds {gpus} GPUs")
+    in_graphs = "MXNet has it in graphs, which memory_efficient=True is not"
+    if low:
+        precision, wide = partial(refuse, "precision"), "choose float32"
+        half = trainer.precision == "float16"
+        precision(half, "needs GPUs and a loss scale; choose bfloat16 or float32")
+        precision(gpus, f"MXNet has it on CPUs only; {wide}")
+        precision(twice, f"{in_graphs}; {wide}")
+        precision(drops, f"MXNet has it without dropout only; {wide}")
+        precision(not has_bfloat16(), f"needs a CPU with AVX-512; {wide}")
+    if trainer.sync_batch_norm and several(trainer):
+        sync, apart = partial(refuse, "sync_batch_norm"), "choose sync_batch_norm=False"
+        sync(hosts(), f"MXNet has it within one host only; {apart}")
+        sync(low or types != {"float32"}, f"MXNet has it in float32 only; {apart}")
+        sync(twice, f"{in_graphs}; {apart}")
+        if not gpus:
+            sync(drops, f"with dropout MXNet has it on GPUs only; {apart}")
+            setting = f"{BUFFERS}={ENOUGH}"
+            sync(not room(), f"start Python with {setting}, or {apart}")
+
+
 class Replicas:
     """Loss and gradients of a batch, each device computing those of its part.
 
@@ -83,7 +167,6 @@ class Replicas:
         trainer: says how many devices, and which precision.
         model: the network, on the first device.
         backend: of `d2l_lite.mxnet`.
-        hybridize: makes graphs of a network's parts.
         loss: of logits and labels, the mean.
     """
 
@@ -92,7 +175,6 @@ class Replicas:
         trainer: Trainer,
         model: gluon.Block,
         backend: Backend,
-        hybridize: Callable[[gluon.Block], None],
         loss: Callable[[mx.np.ndarray, mx.np.ndarray], mx.np.ndarray],
     ) -> None:
         kind = mx.gpu if mx.context.num_gpus() else mx.cpu

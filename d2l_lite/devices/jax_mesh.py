@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -14,12 +14,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from d2l_lite import DataError
 from d2l_lite.checks import check_parts
 from d2l_lite.data.download import cache_folder
-from d2l_lite.devices import jax_cpu
 
 FLAG = "--xla_force_host_platform_device_count"
 AXIS = "batch"
 WHOLE, PART = PartitionSpec(), PartitionSpec(AXIS)
-_evaluations: dict[nnx.GraphDef, Callable] = {}
 # Flax's layers that compute in the type of their argument `dtype`.
 LAYERS = (nnx.BatchNorm, nnx.Conv, nnx.Linear)
 
@@ -27,31 +25,33 @@ LAYERS = (nnx.BatchNorm, nnx.Conv, nnx.Linear)
 def provide(count: int) -> None:
     """Have XLA take a processor for `count` devices; accelerators it leaves alone.
 
-    To be called before JAX looks for devices, which `import d2l_lite.jax` does. What
-    `XLA_FLAGS` says of them already stays.
+    To be called before `d2l_lite.jax` is imported, whose networks make JAX's first
+    array. What `XLA_FLAGS` says of devices already stays. If
+    `JAX_COORDINATOR_ADDRESS` is set, it joins the processes that train together:
+    `JAX_NUM_PROCESSES` says how many, `JAX_PROCESS_ID` which one from 0 this is; under
+    Slurm and Open MPI JAX finds both itself. See chapter `many_devices`.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if count > 1 and FLAG not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {FLAG}={count}".strip()
-
-
-def join() -> None:
-    """Join the processes that train together, if `JAX_COORDINATOR_ADDRESS` is set.
-
-    `JAX_NUM_PROCESSES` says how many, `JAX_PROCESS_ID` which one from 0 this is; under
-    Slurm and Open MPI JAX finds both itself.
-    """
-    if "JAX_COORDINATOR_ADDRESS" in os.environ and not jax.distributed.is_initialized():
+    if _alone():
         names = {"num_processes": "JAX_NUM_PROCESSES", "process_id": "JAX_PROCESS_ID"}
         found = {key: int(os.environ[n]) for key, n in names.items() if n in os.environ}
         jax.distributed.initialize(**found)
+
+
+def _alone() -> bool:
+    """Whether there are other processes, and this one has not joined them."""
+    joined = jax.distributed.is_initialized()
+    return "JAX_COORDINATOR_ADDRESS" in os.environ and not joined
 
 
 def keep_programs() -> None:
     """Have JAX keep what took over a second to compile, for the next start of Python.
 
     In the cache folder, unless JAX was told where (`JAX_COMPILATION_CACHE_DIR`, which
-    is empty for nowhere). Another version, processor or `XLA_FLAGS` has its own.
+    is empty for nowhere). Another version, processor or `XLA_FLAGS` has its own. See
+    chapter `how_fast`.
     """
     if jax.config.jax_compilation_cache_dir is None:
         # Where nothing can be written, each start compiles, as it does without.
@@ -62,13 +62,14 @@ def keep_programs() -> None:
                 jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
-# JAX wants both before it makes the first array, as the book's networks do at import.
-join()
-keep_programs()
-
-
 def check(precision: str, compile: bool) -> None:
     """Raise `ValueError` for what a `Trainer` does not do in JAX."""
+    if _alone():
+        raise ValueError(
+            "JAX_COORDINATOR_ADDRESS names other processes, which JAX joins only "
+            'before its first array: call d2l_lite.devices.provide("jax", 1) before '
+            "d2l_lite.jax is imported"
+        )
     if precision == "float16":
         raise ValueError(
             "Trainer(precision='float16'): in JAX no loss is scaled, and small "
@@ -80,44 +81,23 @@ def check(precision: str, compile: bool) -> None:
         )
 
 
-def computing(model: nnx.Module, precision: str = "float32") -> nnx.GraphDef:
-    """The definition of a model as it computes here, for variables that stay its own.
+def computing(model: nnx.Module, precision: str) -> nnx.GraphDef:
+    """The definition of a model that computes in a precision, in its own variables.
 
     In "bfloat16" each layer casts weights, and what it reads, as it computes; batch
     statistics Flax takes in float32 all the same.
     """
-    model = nnx.clone(model)
     if precision != "float32":
+        model = nnx.clone(model)
         for _, layer in nnx.iter_graph(model):
             if isinstance(layer, LAYERS):
                 layer.dtype = jnp.dtype(precision)
-    elif jax.local_devices()[0].platform == "cpu":
-        jax_cpu.speed_up(model)
     return nnx.graphdef(model)
 
 
-def copied(model: nnx.Module) -> nnx.Module:
-    """A model with variables of its own."""
-    return nnx.merge(*nnx.split(model), copy=True)
-
-
-def evaluation(model: nnx.Module) -> Callable[[jax.Array], jax.Array]:
-    """What a model computes of images in evaluation mode, with the variables it has."""
-    graphdef, state = nnx.split(model)
-    # One look, for to hash a definition costs as much time as an image.
-    program = _evaluations.get(graphdef)
-    if program is None:
-        copy = copied(model)
-        copy.eval()
-        program = _evaluations[graphdef] = _program(nnx.graphdef(copy))
-    return partial(program, state)
-
-
-@cache
-def _program(graphdef: nnx.GraphDef) -> Callable[[nnx.State, jax.Array], jax.Array]:
-    """Compiled once for all models of one definition."""
-    # As a static argument the definition would be hashed again with each batch.
-    return jax.jit(lambda state, X: nnx.merge(graphdef, state)(X))
+def everywhere(mesh: Mesh) -> NamedSharding:
+    """What lies whole on each device of a mesh."""
+    return NamedSharding(mesh, WHOLE)
 
 
 class Team:
@@ -125,6 +105,9 @@ class Team:
 
     Args:
         count: of each process.
+
+    Attributes:
+        mesh: all of them; None if it is one.
 
     Raises:
         ValueError: there are fewer.
@@ -141,25 +124,15 @@ class Team:
             raise ValueError(f"Trainer(devices={count}): {found}")
         processes = range(jax.process_count())
         chosen = [one for p in processes for one in jax.local_devices(p)[:count]]
-        self.mesh = Mesh(np.array(chosen), (AXIS,))
-        self.parts = NamedSharding(self.mesh, PART)
-        self.everywhere = NamedSharding(self.mesh, WHOLE)
+        self.mesh = Mesh(np.array(chosen), (AXIS,)) if len(chosen) > 1 else None
         # What `_local` gave out, by its identity, as it lies on all devices.
         self.held: dict[int, tuple[jax.Array, jax.Array]] = {}
 
     def split(self, array: np.ndarray) -> jax.Array:
         """What all processes have of a batch, in equal parts, one on each device."""
         check_parts(len(array), self.mesh.size, "Trainer.fit")
-        part = array.__getitem__
-        return jax.make_array_from_callback(array.shape, self.parts, part)
-
-    def compiled(self, compile: Callable, differentiate: Callable, sync: bool):
-        """A step on all devices, compiled by `jax.jit` with all that it needs else.
-
-        With `sync` the program is that of one device, and XLA finds what each device
-        does and when they add up; else each differentiates its own part.
-        """
-        return _compiled(self.mesh, compile, differentiate, sync)
+        parts = NamedSharding(self.mesh, PART)
+        return jax.make_array_from_callback(array.shape, parts, array.__getitem__)
 
     def over(self, train: Callable) -> Callable:
         """A step on all devices, of a model that lies on this process's first one.
@@ -178,23 +151,16 @@ class Team:
     def _replica(self, array: jax.Array) -> jax.Array:
         """An array on all devices; nothing is copied if it was there already."""
         _, replica = self.held.get(id(array), (None, array))
-        if replica.sharding == self.everywhere:
+        whole = everywhere(self.mesh)
+        if replica.sharding == whole:
             return replica
         copies = [jax.device_put(array, one) for one in self.mesh.local_devices]
-        return jax.make_array_from_single_device_arrays(
-            array.shape, self.everywhere, copies
-        )
+        return jax.make_array_from_single_device_arrays(array.shape, whole, copies)
 
     def _local(self, replica: jax.Array) -> jax.Array:
         array = replica.addressable_data(0)
         self.held[id(array)] = array, replica
         return array
-
-
-@cache
-def _compiled(mesh, compile, differentiate, sync):
-    shared = differentiate if sync else averaged(mesh, differentiate)
-    return partial(compile(out_shardings=NamedSharding(mesh, WHOLE)), shared)
 
 
 def averaged(mesh: Mesh, differentiate: Callable) -> Callable:

@@ -19,6 +19,9 @@ MEAN, SUM = tf.distribute.ReduceOp.MEAN, tf.distribute.ReduceOp.SUM
 def provide(count: int) -> None:
     """Have `count` devices: without GPUs, as many logical ones of the processor.
 
+    Where `TF_CONFIG` names hosts, this one is connected with the others. To be called
+    before TensorFlow computes anything. See chapter `many_devices`.
+
     Raises:
         RuntimeError: TensorFlow has computed something, and cannot be told any more.
     """
@@ -27,6 +30,7 @@ def provide(count: int) -> None:
         (processor,) = tf.config.list_physical_devices("CPU")
         parts = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
         tf.config.set_logical_device_configuration(processor, parts)
+    workers()
 
 
 def available() -> tuple[str, int]:
@@ -44,11 +48,19 @@ def available() -> tuple[str, int]:
 def workers() -> tf.distribute.Strategy | None:
     """The strategy of all hosts where `TF_CONFIG` names them; waits for the others.
 
-    To be called before anything is computed: TensorFlow connects no later.
+    Raises:
+        ValueError: it was not asked for before TensorFlow has computed something.
     """
     if not os.environ.get("TF_CONFIG"):
         return None
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        raise ValueError(
+            "TF_CONFIG names hosts, with which TensorFlow connects only before it "
+            'computes anything: call d2l_lite.devices.provide("tensorflow", 1) first '
+            f"({error})"
+        ) from None
 
 
 def primary() -> bool:

@@ -10,18 +10,19 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from d2l_lite.command import environment
-
 
 def launch(arguments: Sequence[str], count: int) -> int:
     """Run `python -m d2l_lite` with these arguments in `count` processes.
 
     Returns the exit status of the process that failed first, 0 if none did; 128 + n if
     signal n ended it, or this process. If one fails, the others are stopped.
+
+    See chapter `many_devices`.
     """
-    # As many threads as the processor has cores, together.
-    threads = max(1, environment.cores() // count)
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    # As many threads as the processor has cores for this process, together.
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // count)))
     # The processes say themselves what is wrong.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     config = LaunchConfig(

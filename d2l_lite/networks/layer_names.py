@@ -1,14 +1,10 @@
 """Canonical names: a DenseNet's layers under the names that torchvision gave them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
+# "conv", "norm", "linear" or "pool"; None for a container and for other layers.
 Kind = str | None
-
-
-def kind_of(module: Any, kinds: Mapping[type, str]) -> Kind:
-    """The kind of a layer by its class, None for all others."""
-    return next((kind for cls, kind in kinds.items() if isinstance(module, cls)), None)
 
 
 def name_layers(
@@ -19,8 +15,7 @@ def name_layers(
     """Yield (canonical name, layer) for each layer with weights, in forward order.
 
     `children(module)` lists a module's parts in forward order; `kind(module)` says
-    what it is: "conv", "norm", "linear", "pool", or None for a container and for a
-    layer without weights. A whole network gives `classifier` and names such as
+    what it is. A whole network gives `classifier` and names such as
     `features.denseblock1.denselayer1.conv1`; a part alone gives the end of such a name:
     `denselayer1.conv1` for a `DenseBlock`, `conv1` for a `conv_block`, `conv` for a
     `transition_block`.

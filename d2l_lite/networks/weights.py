@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
+import safetensors.numpy
 
 from d2l_lite.files import replacing
 
@@ -14,6 +14,8 @@ from d2l_lite.files import replacing
 ARRAYS = ("weight", "bias", "running_mean", "running_var")
 # What safetensors calls the types of weights, and of the counters beside them.
 TYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "I64": "int64"}
+# Of the metadata of our files; others, and our older ones, have a key for each value.
+KEY = "d2l_lite"
 Weights = Mapping[str, np.ndarray]
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -78,7 +80,7 @@ def initial(shapes: Shapes, seed: int = 0) -> dict[str, np.ndarray]:
 def save(path: str | Path, weights: Weights, metadata: Mapping[str, Any]) -> None:
     """Write weights as a safetensors file, which is replaced whole or left as it was.
 
-    Equal weights and metadata make equal bytes; names of one type keep their order.
+    Equal weights and metadata make equal bytes; the names are sorted.
 
     Args:
         weights: NumPy arrays under their canonical names.
@@ -89,39 +91,19 @@ def save(path: str | Path, weights: Weights, metadata: Mapping[str, Any]) -> Non
         OSError: the file cannot be written.
     """
     path = Path(path)
-    content = _serialized(weights, metadata)
+    arrays = {name: np.asarray(array) for name, array in weights.items()}
+    for name, array in arrays.items():
+        if array.dtype.name not in TYPES.values():
+            known = ", ".join(TYPES.values())
+            raise WeightsError(f"{name}: {array.dtype} cannot be saved; use {known}")
+    # Under one key, for the library writes several ones in another order each time.
+    content = safetensors.numpy.save(arrays, {KEY: json.dumps(metadata)})
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
     if path.exists() and not path.is_file():
         raise FileExistsError(f"{path}: is not a file, and stays")
     with replacing(path, "wb") as file:
-        file.writelines(content)
-
-
-def _serialized(weights: Weights, metadata: Mapping[str, Any]) -> list[bytes]:
-    # By hand, for the library sorts the names and shuffles the metadata at each run.
-    # The format knows only text as metadata.
-    texts = {name: json.dumps(value) for name, value in metadata.items()}
-    header: dict[str, Any] = {"__metadata__": texts}
-    codes = {dtype: code for code, dtype in TYPES.items()}
-    content, start = [], 0
-    arrays = {name: np.asarray(array) for name, array in weights.items()}
-    # Wide numbers first, as in the library's files: then every array is aligned.
-    for name in sorted(arrays, key=lambda name: -arrays[name].itemsize):
-        array = arrays[name]
-        if array.dtype.name not in codes:
-            known = ", ".join(codes)
-            raise WeightsError(f"{name}: {array.dtype} cannot be saved; use {known}")
-        header[name] = {
-            "dtype": codes[array.dtype.name],
-            "shape": array.shape,
-            "data_offsets": [start, start + array.nbytes],
-        }
-        start += array.nbytes
-        content.append(array.astype(array.dtype.newbyteorder("<")).tobytes())
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    return [len(text).to_bytes(8, "little"), text, *content]
+        file.write(content)
 
 
 def load(path: str | Path) -> dict[str, np.ndarray]:
@@ -137,7 +119,10 @@ def load(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def metadata(path: str | Path) -> dict[str, Any]:
-    """Read what `save` was given as metadata; text that is not JSON stays text."""
+    """Read what `save` was given as metadata, or what another program wrote as such.
+
+    Text that is not JSON stays text. Raises what `load` raises.
+    """
     return read(path)[1]
 
 
@@ -151,9 +136,11 @@ def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     # The library, which has checked the header, gives neither order nor metadata.
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
-    texts = header.pop("__metadata__", None) or {}
+    found = header.pop("__metadata__", None) or {}
     arrays = {name: _array(entries[name], f"{path}: {name}") for name in header}
-    return arrays, {name: _value(text) for name, text in texts.items()}
+    values = {name: _value(text) for name, text in found.items()}
+    ours = values.pop(KEY, {})
+    return arrays, values | (ours if isinstance(ours, dict) else {})
 
 
 def _array(entry: Mapping[str, Any], place: str) -> np.ndarray:

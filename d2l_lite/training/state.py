@@ -1,4 +1,4 @@
-"""What a training consists of between two of its steps, and what can keep it."""
+"""What a training consists of between two epochs, and what can keep it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -45,19 +45,15 @@ class Step:
 
 @dataclass
 class State:
-    """Where a training stands between two steps, the model and velocities aside.
+    """Where a training stands between two epochs, the model and velocities aside.
 
     Attributes:
-        generator: of order and augmentation, as it was when the epoch began.
+        generator: the state of the one generator of order and augmentation.
         history: the finished epochs.
-        results: mean loss, right predictions and images of each step since then.
-        seconds: spent on these steps.
     """
 
     generator: dict[str, Any]
     history: History = field(default_factory=History)
-    results: list[tuple[float, float, int]] = field(default_factory=list)
-    seconds: float = 0.0
 
 
 class Keeper(Protocol):
@@ -66,8 +62,5 @@ class Keeper(Protocol):
     def start(self, model: Any, step: Step, state: State) -> State:
         """Put model and velocities where the training was left; where that was."""
 
-    def due(self, steps: int) -> bool:
-        """Whether to keep the state within an epoch, after so many of its steps."""
-
     def keep(self, model: Any, step: Step, state: State) -> None:
-        """Keep the state, so that `start` finds it."""
+        """Keep what a finished epoch has left, so that `start` finds it."""

@@ -5,12 +5,11 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from d2l_lite.backend import Predict, in_batches
+from d2l_lite.backend import BATCH, Backend, in_batches
 from d2l_lite.checks import (
     check_choice,
     check_integer,
@@ -55,7 +54,7 @@ class Trainer:
 
     With gradient g of the batch's mean loss, weights w and velocity v, one step is
     `g += weight_decay * w`, `v = momentum * v + g` and, with `nesterov`,
-    `w -= rate * (g + momentum * v)`, else `w -= rate * v`.
+    `w -= rate * (g + momentum * v)`, else `w -= rate * v`. See chapter `training`.
 
     Args:
         max_epochs: times that the training set is gone through.
@@ -76,6 +75,8 @@ class Trainer:
     Raises:
         ValueError: an argument out of its range.
     """
+
+    backend: ClassVar[Backend]  # of the framework that trains
 
     max_epochs: int
     batch_size: int = 64
@@ -125,52 +126,45 @@ class Trainer:
         """
         raise NotImplementedError
 
-    def forward(self, model: Any) -> Predict:
-        """Return `predict(images) -> N×K logits` in evaluation mode, by a framework.
-
-        It is asked for anew at each evaluation and may take the weights as they are.
-        """
-        raise NotImplementedError
-
     def fit(self, model: Any, data: Any, keeper: Keeper | None = None) -> History:
         """Train on `data.train`, evaluate on `data.validation` after every epoch.
 
-        With a `keeper`, from where that left the training; the end is the same.
+        With a `keeper`, from the last epoch that it has kept; the end is the same, to
+        the last bit.
 
         Raises:
+            ValueError: one of the two sets is empty, or the framework, the device or
+                the model has not what is asked for.
             TrainingDiverged: a loss is infinite or not a number.
         """
         for name in ("train", "validation"):
             if len(getattr(data, name)) == 0:
                 raise ValueError(f"fit: data.{name} holds no images")
         step = self.prepare(model)
-        state = State(np.random.default_rng(self.seed).bit_generator.state)
+        rng, history = np.random.default_rng(self.seed), History()
         if keeper:
-            state = keeper.start(model, step, state)
-        images, steps = self.epoch_images(data.train), self._steps(data.train)
-        done = (len(state.history) + len(state.results) / steps) * images
+            state = keeper.start(model, step, State(rng.bit_generator.state, history))
+            rng.bit_generator.state, history = state.generator, state.history
+        images = self.epoch_images(data.train)
         mode = self.progress if self.primary else "none"
-        progress = reporter(mode, self.max_epochs, images, round(done))
+        progress = reporter(mode, self.max_epochs, images, len(history) * images)
         try:
-            while len(state.history) < self.max_epochs:
-                epoch = len(state.history) + 1
-                row, generator = self._train_epoch(
-                    model, step, data.train, state, progress, keeper
-                )
+            while len(history) < self.max_epochs:
+                row = self._train_epoch(step, data.train, rng, history, progress)
                 loss, accuracy = self.evaluate(model, data.validation)
                 if not math.isfinite(loss):
+                    epoch, steps = row["epoch"], self._steps(data.train)
                     where = f"step {epoch * steps}, the end of epoch {epoch}"
-                    raise TrainingDiverged(where, self._no_number(loss), state.history)
+                    raise self._diverged(where, loss, history)
                 row |= {"validation_loss": loss, "validation_error": 1 - accuracy}
-                state.history.append(epoch=epoch, **row)
-                state = State(generator, state.history)
+                history.append(**row)
                 if keeper:
-                    keeper.keep(model, step, state)
-                progress.epoch(state.history)
-            progress.finish(state.history)
+                    keeper.keep(model, step, State(rng.bit_generator.state, history))
+                progress.epoch(history)
+            progress.finish(history)
         finally:
             progress.close()
-        return state.history
+        return history
 
     def epoch_images(self, train: Any) -> int:
         """The number of images of a set that an epoch trains on."""
@@ -179,65 +173,64 @@ class Trainer:
     def _steps(self, train: Any) -> int:
         return max(1, len(train) // self.batch_size)
 
-    def _no_number(self, loss: float) -> str:
-        return f"the loss is {loss} with learning_rate={self.learning_rate:g}"
-
-    def _train_epoch(self, model, step, train, state, progress, keeper):
-        """Train to the end of an epoch: its row, and the generator after it."""
-        steps, factor = self._steps(train), SCHEDULES[self.schedule]
-        epoch, full = len(state.history) + 1, len(train) >= self.batch_size
-        rng = np.random.default_rng()
-        rng.bit_generator.state = state.generator
+    def _train_epoch(self, step, train, rng, history, progress) -> dict[str, Any]:
+        """Take the steps of an epoch; returns what the history has of training."""
+        epoch, steps = len(history) + 1, self._steps(train)
+        full = len(train) >= self.batch_size
         batches = train.batches(
             self.batch_size, shuffle=True, augment=self.augment, rng=rng, drop_last=full
         )
-        before, start, pending = state.seconds, time.perf_counter(), []
-        # What was trained on before is drawn again, for the generator's sake.
-        todo = ahead(islice(batches, len(state.results), None))
-        with closing(todo):
-            for done, (images, labels) in enumerate(todo, len(state.results) + 1):
-                number = (epoch - 1) * steps + done - 1
-                rate = self.learning_rate * factor(number, steps * self.max_epochs)
+        start, queued, results = time.perf_counter(), [], []
+        with closing(ahead(batches)) as coming:
+            for number, (images, labels) in enumerate(coming, (epoch - 1) * steps):
+                rate = self._rate(number, steps * self.max_epochs)
                 if step.reseed:
-                    sequence = np.random.SeedSequence([self.seed, number])
-                    step.reseed(int(sequence.generate_state(1)[0]))
-                pending.append((*step(images, labels, rate), len(labels)))
-                keeping = keeper is not None and keeper.due(done) and done < steps
-                if keeping or len(pending) == LOOK or done == steps:
-                    # Only here does the loop wait for the device.
-                    self._settle(pending, state, epoch, (epoch - 1) * steps)
-                    state.seconds = before + time.perf_counter() - start
-                progress.step(epoch, len(labels), state.results)
-                if keeping:
-                    stopped = time.perf_counter()
-                    keeper.keep(model, step, state)
-                    start += time.perf_counter() - stopped
-        self._settle(pending, state, epoch, (epoch - 1) * steps)
-        losses, correct, sizes = np.array(state.results).T
+                    step.reseed(self._mask_seed(number))
+                queued.append((*step(images, labels, rate), len(labels)))
+                if len(queued) == LOOK:
+                    results += self._settled(queued, number, history)
+                progress.step(epoch, len(labels), results)
+        results += self._settled(queued, number, history)
+        losses, correct, sizes = np.array(results).T
         return {
+            "epoch": epoch,
             "train_loss": float(np.average(losses, weights=sizes)),
             "train_error": 1 - float(correct.sum() / sizes.sum()),
             "learning_rate": rate,
-            "seconds": state.seconds,
-        }, rng.bit_generator.state
+            "seconds": time.perf_counter() - start,
+        }
 
-    def _settle(self, pending, state, epoch, before):
-        """Turn what steps have returned into numbers, and see that they are finite."""
-        for loss, correct, size in pending:
-            state.results.append((float(loss), float(correct), size))
-            if not math.isfinite(loss := state.results[-1][0]):
-                where = f"step {before + len(state.results)}, in epoch {epoch}"
-                raise TrainingDiverged(where, self._no_number(loss), state.history)
-        pending.clear()
+    def _rate(self, number: int, total: int) -> float:
+        """The learning rate of a step; steps count from 0 over all epochs."""
+        return self.learning_rate * SCHEDULES[self.schedule](number, total)
+
+    def _mask_seed(self, number: int) -> int:
+        """The seed of dropout in a step: each has its own, whatever came before."""
+        sequence = np.random.SeedSequence([self.seed, number])
+        return int(sequence.generate_state(1)[0])
+
+    def _settled(self, queued: list, last: int, history: History) -> list:
+        """Wait for the device: what the queued steps, to number `last`, have found."""
+        found = [(float(loss), float(correct), size) for loss, correct, size in queued]
+        for step, (loss, *_) in enumerate(found, last + 2 - len(found)):
+            if not math.isfinite(loss):
+                where = f"step {step}, in epoch {len(history) + 1}"
+                raise self._diverged(where, loss, history)
+        queued.clear()
+        return found
+
+    def _diverged(self, where: str, loss: float, history: History) -> TrainingDiverged:
+        problem = f"the loss is {loss} with learning_rate={self.learning_rate:g}"
+        return TrainingDiverged(where, problem, history)
 
     def logits(self, model: Any, image_set: Any) -> np.ndarray:
         """Return the float64 N×K logits of a set's images, in their order."""
         if len(image_set) == 0:
             raise ValueError("the image set holds no images")
         # What fits in training fits fourfold here, where no activations are kept.
-        batches = image_set.batches(min(4 * self.batch_size, len(image_set)))
-        logits = in_batches(self.forward(model), (images for images, _ in batches))
-        return logits.astype(np.float64)
+        batches = image_set.batches(min(BATCH, 4 * self.batch_size))
+        predict = self.backend.evaluator(model, "Trainer")
+        return in_batches(predict, (X for X, _ in batches)).astype(np.float64)
 
     def evaluate(self, model: Any, image_set: Any) -> tuple[float, float]:
         """Return mean cross-entropy and accuracy on all images of a set."""

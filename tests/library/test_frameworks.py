@@ -1,7 +1,12 @@
 """Each framework module keeps the contract that all four share."""
 
+import gc
+import json
+import logging
+import os
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -72,14 +77,6 @@ def test_parts_have_the_ends_of_those_names(framework):
     assert names(framework.transition_block(4, 2)) == {"norm", "conv"}
     layers = {f"denselayer{i}.{part}" for i in (1, 2) for part in ("norm1", "conv1")}
     assert names(framework.DenseBlock(2, 3, 4)) == layers
-
-
-def test_weights_go_out_and_in_unchanged(framework):
-    net = framework.build("densenet", in_channels=3, num_classes=5, seed=1)
-    other = framework.get_weights(framework.build("densenet", 3, 5, seed=2))
-    framework.set_weights(net, other)
-    for name, array in framework.get_weights(net).items():
-        np.testing.assert_array_equal(array, other[name], err_msg=name)
 
 
 def test_wrong_weights_are_all_listed_and_none_is_set(framework):
@@ -231,7 +228,7 @@ def test_a_file_is_loaded_memory_efficient(framework, tmp_path):
     again = framework.load(tmp_path / "net.safetensors", memory_efficient=True)
     (block,) = [
         part
-        for part in framework._backend.children(again.features)
+        for part in framework.backend.children(again.features)
         if isinstance(part, framework.DenseBlock)
     ]
     assert block.memory_efficient
@@ -300,6 +297,53 @@ def test_a_module_imports_no_other_framework_and_nothing_that_draws(module):
     assert result.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_import_joins_nobody_and_sets_nothing(name):
+    """Of hosts that do not answer it would wait for ever; `devices.provide` joins."""
+    cluster = {"worker": ["localhost:1", "localhost:2"]}
+    hosts = {
+        "TF_CONFIG": json.dumps(
+            {"cluster": cluster, "task": {"type": "worker", "index": 1}}
+        ),
+        "JAX_COORDINATOR_ADDRESS": "localhost:1",
+        "JAX_NUM_PROCESSES": "2",
+        "JAX_PROCESS_ID": "1",
+    }
+    code = f"import d2l_lite.{name}"
+    if name == "jax":
+        code += ", jax; assert jax.config.jax_compilation_cache_dir is None"
+    environment = os.environ | hosts
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+@needs_jax
+@pytest.mark.parametrize(
+    "given, kept", [(None, True), ("", False), ("/elsewhere", False)]
+)
+def test_programs_are_kept_unless_told_where(given, kept, tmp_path, monkeypatch):
+    import jax
+
+    from d2l_lite.devices.jax_mesh import keep_programs
+
+    name = "jax_compilation_cache_dir"
+    before = getattr(jax.config, name)
+    try:
+        for folder in ("cache", "file/cache"):
+            # Below a file no folder can be made, and nothing is said of it.
+            (tmp_path / "file").touch()
+            monkeypatch.setenv("D2L_LITE_CACHE", str(tmp_path / folder))
+            jax.config.update(name, given)
+            keep_programs()
+            expected = given
+            if kept and folder == "cache":
+                expected = str(tmp_path / folder / "jax")
+            assert getattr(jax.config, name) == expected
+        assert (tmp_path / "cache" / "jax").exists() == kept
+    finally:
+        jax.config.update(name, before)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_looking_at_a_model_does_not_change_its_mode(training):
     """PyTorch's and Flax's models carry a switch; a reader's loop relies on it."""
@@ -313,3 +357,87 @@ def test_looking_at_a_model_does_not_change_its_mode(training):
             assert all(module.training == training for module in net.modules())
         else:
             assert net.features.layers[1].use_running_average != training
+
+
+# --- predictions from graphs, which TensorFlow and MXNet keep with a model --------
+
+SMALL = {"growth_rate": 4, "block_config": (2, 2), "init_features": 8}
+IMAGES = np.random.default_rng(0).standard_normal((3, 1, 32, 32)).astype(np.float32)
+
+
+@pytest.fixture(params=[name for name in ("tensorflow", "mxnet") if name in FRAMEWORKS])
+def module(request):
+    return d2l(request.param)
+
+
+def test_predictions_follow_new_weights(module):
+    net = module.build("densenet", **SMALL)
+    first = module.predict(net, IMAGES)
+    module.initialize(net, seed=1)
+    other = module.predict(module.build("densenet", seed=1, **SMALL), IMAGES)
+    np.testing.assert_allclose(module.predict(net, IMAGES), other, rtol=0, atol=1e-6)
+    assert np.abs(other - first).max() > 1e-3
+
+
+@pytest.mark.skipif("mxnet" not in FRAMEWORKS, reason="MXNet is not installed")
+def test_predictions_follow_a_new_layer():
+    """Keras allows none in a network that is built."""
+    module = d2l("mxnet")
+    net = module.build("densenet", **SMALL)
+    module.predict(net, IMAGES)
+    net.classifier = module.build("densenet", seed=1, **SMALL).classifier
+    weights = module.get_weights(net)
+    found = module.predict(net, IMAGES)
+    fresh = module.build("densenet", **SMALL)
+    module.set_weights(fresh, weights)
+    expected = module.predict(fresh, IMAGES)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+def test_images_of_any_number_and_size(module):
+    net = module.build("densenet", **SMALL)
+    alone = module.predict(net, IMAGES[:1, :, :28, :24])
+    together = module.predict(net, IMAGES[:, :, :28, :24])
+    np.testing.assert_allclose(together[:1], alone, rtol=0, atol=1e-5)
+
+
+def test_a_model_that_has_predicted_can_go(module):
+    net = module.build("densenet", **SMALL)
+    module.predict(net, IMAGES)
+    there = weakref.ref(net)
+    del net
+    gc.collect()
+    assert there() is None
+
+
+def test_predictions_between_steps_change_no_training(module):
+    """oneDNN leaves weights that it predicts with in a layout of its own."""
+    images = np.random.default_rng(0).standard_normal((16, 1, 32, 32), np.float32)
+
+    def trained(predicts: bool):
+        net = module.build("densenet")
+        step = module.Trainer(max_epochs=1).prepare(net)
+        for _ in range(3):
+            step(images, np.arange(16) % 10, 0.1)
+            if predicts:
+                module.predict(net, images)
+        return module.get_weights(net)
+
+    without = trained(predicts=False)
+    for name, array in trained(predicts=True).items():
+        np.testing.assert_array_equal(array, without[name], name)
+
+
+@pytest.mark.skipif("tensorflow" not in FRAMEWORKS, reason="no TensorFlow")
+def test_tensorflow_does_not_complain_of_many_models():
+    """It does of one function that is traced again and again."""
+    module, told = d2l("tensorflow"), []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = told.append
+    logging.getLogger("tensorflow").addHandler(handler)
+    try:
+        for seed in range(8):
+            module.predict(module.build("densenet", seed=seed, **SMALL), IMAGES)
+    finally:
+        logging.getLogger("tensorflow").removeHandler(handler)
+    assert told == []

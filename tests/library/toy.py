@@ -88,12 +88,16 @@ class SoftmaxTrainer(Trainer):
 
         return Step(step, lambda: {"weight": velocity.copy()}, write)
 
-    def forward(self, model):
-        def predict(images):
-            self.log.append(("predict", images.shape))
-            return images[:, :, 0, 0] @ model["weight"]
+    @property
+    def backend(self):
+        def evaluator(model, call):
+            def predict(images):
+                self.log.append(("predict", images.shape))
+                return images[:, :, 0, 0] @ model["weight"]
 
-        return predict
+            return predict
+
+        return SimpleNamespace(evaluator=evaluator)
 
     def steps(self):
         return [entry for entry in self.log if entry[0] == "step"]

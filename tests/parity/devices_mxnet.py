@@ -6,73 +6,52 @@
 
 import os
 import sys
-from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import two_devices
-from networks import NARROW, perturbed
-from two_devices import APART, HALVES, PLAIN_SGD, RATE, batch, images
+from two_devices import APART, HALVES, PLAIN_SGD, RATE, Facts, batch, data
 
-from d2l_lite.devices import gluon_replicas as devices
+from d2l_lite.devices import gluon_replicas, provide
 
 # What this sets, MXNet reads once.
-devices.provide(2)
+provide("mxnet", 2)
 
 from d2l_lite import mxnet as d2l  # noqa: E402
 
 X, y = batch(16, 10)
-facts = {}
-note = partial(two_devices.note, facts)
 
 
-def build(weights="float32", **changes):
-    net = d2l.build(
-        "densenet-bc-40-12", seed=3, **NARROW | {"block_config": (1, 1)} | changes
-    )
-    d2l.set_weights(net, perturbed(d2l.get_weights(net)))
-    net.cast(weights)
+def build(precision="float32", **changes):
+    config = {"block_config": (1, 1), "num_classes": 10}
+    net = two_devices.build(d2l, "densenet-bc-40-12", **config | changes)
+    net.cast(precision)
     return net
 
 
-def one_step(case, images=X, labels=y, weights="float32", changes=None, **options):
-    """Loss, right predictions and all weights after one plain step."""
-    net = build(weights, **changes or {})
-    step = d2l.Trainer(**PLAIN_SGD, **options).prepare(net)
-    loss, correct = step(images, labels, RATE)
-    note(case, d2l.get_weights(net), loss, correct)
-    return net
-
-
-def all_together():
-    note("before", d2l.get_weights(build()))
-    one_step("one")
-    net = one_step("two", devices=2)
+def all_together(facts):
+    facts.note("before", d2l.get_weights(build()))
+    facts.step("one")
+    net = facts.step("two", devices=2)
     parameters = net.collect_params().values()
     facts["contexts of the model"] = max(len(p.list_ctx()) for p in parameters)
     # The user's own network has no batch norm that waits for another device.
     facts["loss after"] = d2l.loss_and_gradients(net, X[:4], y[:4])[0]
-    d2l.set_weights(one := build(), case("one"))
+    d2l.set_weights(
+        one := build(), {n: facts[f"one: {n}"] for n in d2l.get_weights(net)}
+    )
     facts["loss expected"] = d2l.loss_and_gradients(one, X[:4], y[:4])[0]
 
 
-def case(name):
-    return {n: facts[f"{name}: {n}"] for n in d2l.get_weights(build())}
-
-
-def each_by_itself():
-    note("before, float64", d2l.get_weights(build("float64")))
-    one_step("apart", weights="float64", **APART)
-    changes = {"memory_efficient": True}
-    one_step("efficient", weights="float64", changes=changes, **APART)
+def each_by_itself(facts):
+    facts.before("float64")
+    facts.note("before, float64", d2l.get_weights(build("float64")))
+    facts.step("apart", build("float64"), **APART)
+    facts.step("efficient", build("float64", memory_efficient=True), **APART)
     for number, half in enumerate(HALVES):
-        net = build("float64")
-        loss, gradients = d2l.loss_and_gradients(net, X[half], y[half])
-        note(f"half {number}", gradients, loss)
-        one_step(f"half {number} alone", X[half], y[half], "float64")
+        facts.step(f"half {number} alone", build("float64"), (X[half], y[half]))
 
 
-def written_between_steps():
+def written_between_steps(facts):
     """A second step after weights and velocities were set from outside."""
     for count in (1, 2):
         net = build()
@@ -84,13 +63,15 @@ def written_between_steps():
         again(-X, y, RATE)
         d2l.set_weights(other, kept[0])
         again.write(kept[1])
-        for which, go in ((net, step), (other, again)):
+        for label, which, go in (
+            ("straight on", net, step),
+            ("written", other, again),
+        ):
             go(X, y, RATE)
-            label = "straight on" if which is net else "written"
-            note(f"{label}, {count}", d2l.get_weights(which))
+            facts.note(f"{label}, {count}", d2l.get_weights(which))
 
 
-def dropout():
+def dropout(facts):
     """Losses of two equal halves: they differ if the devices draw other masks."""
 
     def loss(images, labels, **options):
@@ -104,65 +85,38 @@ def dropout():
     facts["dropout, apart"] = [loss(*twice, **APART) for _ in range(2)]
 
 
-def three_epochs():
-    rng = np.random.default_rng(6)
-    data = SimpleNamespace(
-        train=images(rng, 20, 16, 10), validation=images(rng, 7, 16, 10)
-    )
-    for count in (1, 2):
-        trainer = d2l.Trainer(
-            3,
-            batch_size=8,
-            learning_rate=0.01,
-            augment=True,
-            devices=count,
-            progress="none",
-        )
-        history = trainer.fit(build(), data)
-        for name in ("train_loss", "train_error", "validation_loss"):
-            facts[f"{name}, {count}"] = getattr(history, name)
-
-
-def mixed_precision():
-    facts["has bfloat16"] = devices.has_bfloat16()
-    if facts["has bfloat16"]:
-        one_step("bfloat16", precision="bfloat16")
-
-
-def errors():
-    efficient = {"memory_efficient": True}
-    for name, changes, options in (
+def errors(facts):
+    efficient, drops = {"memory_efficient": True}, {"dropout": 0.2}
+    for case, changes, options in (
         ("compile", {}, {"compile": True}),
         ("float16", {}, {"precision": "float16"}),
         ("bfloat16, efficient", efficient, {"precision": "bfloat16"}),
-        ("bfloat16, dropout", {"dropout": 0.2}, {"precision": "bfloat16"}),
-        ("float64", {"weights": "float64"}, {"devices": 2}),
+        ("bfloat16, dropout", drops, {"precision": "bfloat16"}),
+        ("float64", {"precision": "float64"}, {"devices": 2}),
         ("efficient", efficient, {"devices": 2}),
-        ("dropout", {"dropout": 0.2}, {"devices": 2}),
+        ("dropout", drops, {"devices": 2}),
         ("parts", {}, {"devices": 2}),
     ):
-        try:
-            step = d2l.Trainer(max_epochs=1, **options).prepare(build(**changes))
-            step(X[:5], y[:5], RATE)
-        except ValueError as error:
-            facts[f"error: {name}"] = str(error)
-    os.environ[devices.BUFFERS] = "4"
-    try:
-        d2l.Trainer(max_epochs=1, devices=2).prepare(build())
-    except ValueError as error:
-        facts["error: buffers"] = str(error)
+        facts.errors({case: options}, **changes)
+    os.environ[gluon_replicas.BUFFERS] = "4"
+    facts.errors({"buffers": {"devices": 2}})
 
 
 if __name__ == "__main__":
+    facts = Facts(d2l, build, (X, y))
     if sys.argv[2:] == ["host"]:
-        one_step("hosts", weights="float64", sync_batch_norm=False)
+        facts.step("hosts", build("float64"), sync_batch_norm=False)
         facts["primary"] = d2l.Trainer(max_epochs=1).primary
     else:
-        all_together()
-        each_by_itself()
-        written_between_steps()
-        dropout()
-        three_epochs()
-        mixed_precision()
-        errors()
-    np.savez(sys.argv[1], **facts)
+        each_by_itself(facts)
+        all_together(facts)
+        written_between_steps(facts)
+        dropout(facts)
+        for count in (1, 2):
+            options = {"learning_rate": 0.01, "devices": count}
+            facts.epochs(f"{count}", build(), data(16, 10), **options)
+        facts["has bfloat16"] = gluon_replicas.has_bfloat16()
+        if facts["has bfloat16"]:
+            facts.step("bfloat16", precision="bfloat16")
+        errors(facts)
+    facts.write()

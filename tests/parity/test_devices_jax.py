@@ -3,12 +3,9 @@
 One process with two virtual devices finds all facts, and two processes stand for hosts.
 """
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
+import device_facts
 import numpy as np
 import pytest
 from device_facts import (  # noqa: F401, tests that pytest finds here
@@ -16,6 +13,10 @@ from device_facts import (  # noqa: F401, tests that pytest finds here
     assert_same,
     case,
     facts_in,
+    free_ports,
+    hosts_of,
+    test_bfloat16,
+    test_three_epochs_have_the_history_of_one_device,
     test_two_devices_step_as_one,
     test_two_hosts_have_it_as_well,
     test_without_sync_the_gradient_is_the_mean_of_the_halves,
@@ -25,13 +26,14 @@ from frameworks import FRAMEWORKS
 
 pytestmark = pytest.mark.skipif("jax" not in FRAMEWORKS, reason="needs JAX")
 
-
-def start(*arguments, **settings):
-    """A process of `devices_jax.py` in float64; XLA optimises no machine code."""
-    flags = "--xla_backend_optimization_level=0 --xla_cpu_multi_thread_eigen=false"
-    known = {"JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
-    command = [sys.executable, Path(__file__).with_name("devices_jax.py"), *arguments]
-    return subprocess.Popen(command, env=os.environ | known | settings)
+# In float64; XLA optimises no machine code.
+start = partial(
+    device_facts.start,
+    "devices_jax.py",
+    JAX_ENABLE_X64="1",
+    JAX_PLATFORMS="cpu",
+    XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_multi_thread_eigen=false",
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +45,10 @@ def facts(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("jax")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    settings = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
-    paths = [folder / f"{number}.npz" for number in (0, 1)]
-    processes = [
-        start(path, "host", **settings, JAX_PROCESS_ID=str(number))
-        for number, path in enumerate(paths)
-    ]
-    assert [process.wait() for process in processes] == [0, 0]
-    return [facts_in(path) for path in paths]
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    common = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
+    settings = [common | {"JAX_PROCESS_ID": str(number)} for number in (0, 1)]
+    return hosts_of(start, tmp_path_factory.mktemp("jax"), settings)
 
 
 def test_the_model_stays_on_one_device(facts):
@@ -80,26 +74,6 @@ def test_devices_apart_draw_masks_of_their_own(facts):
     np.testing.assert_allclose(facts["masks apart"], (first + second) / 2, **SAME)
 
 
-def test_three_epochs_have_the_history_of_one_device(facts):
-    assert len(facts["epochs, 1: epoch"]) == 3
-    for part in ("", ", weights"):
-        assert_same(case(facts, f"epochs, 2{part}"), case(facts, f"epochs, 1{part}"))
-
-
-def test_bfloat16(facts):
-    """Eight bits of a number: a loss within 2 %, a step a few percent off."""
-    exact = case(facts, "float32")
-    for name in ("bfloat16", "bfloat16 on two"):
-        found = case(facts, name)
-        assert found["types"].tolist() == ["float32"]
-        assert found["loss"] == pytest.approx(exact["loss"], rel=0.02)
-        step, expected = (c["features.conv0.weight"] for c in (found, exact))
-        distance = np.linalg.norm(step - expected) / np.linalg.norm(expected)
-        assert 1e-4 < distance < 0.1
-        # Evaluated in float32.
-        np.testing.assert_array_equal(found["logits"], exact["logits"])
-
-
 def test_errors(facts):
     assert {k: str(v) for k, v in case(facts, "error").items()} == {
         "3 devices": "Trainer(devices=3): JAX has 2 here (cpu); with XLA_FLAGS="
@@ -110,6 +84,9 @@ def test_errors(facts):
         "out",
         "5 images": "Trainer.fit: a batch of 5 images cannot be shared equally by 2 "
         "devices; take another batch_size or number of devices",
+        "not joined": "JAX_COORDINATOR_ADDRESS names other processes, which JAX joins "
+        'only before its first array: call d2l_lite.devices.provide("jax", 1) before '
+        "d2l_lite.jax is imported",
     }
 
 

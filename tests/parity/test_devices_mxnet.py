@@ -4,15 +4,11 @@ One process with two processor contexts finds all facts; four more stand for two
 with a scheduler and a server.
 """
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
-from device_facts import NORM, SAME, case, facts_in
+from device_facts import NORM, SAME, case, facts_in, free_ports, hosts_of, start
 from frameworks import FRAMEWORKS
 from two_devices import RATE
 
@@ -25,40 +21,27 @@ pytestmark = pytest.mark.skipif("mxnet" not in FRAMEWORKS, reason="needs MXNet")
 FLOAT32 = 5e-6
 
 
-def start(role, *arguments, **settings):
-    """A process of `devices_mxnet.py`, or one that serves such processes."""
-    script = [Path(__file__).with_name("devices_mxnet.py"), *arguments]
-    serve = ["-c", "import d2l_lite.devices.gluon_replicas"]
-    if role:
-        settings["DMLC_ROLE"] = role
-    command = [sys.executable, *(script if role in ("", "worker") else serve)]
-    return subprocess.Popen(command, env=os.environ | settings)
-
-
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory):
     path = tmp_path_factory.mktemp("mxnet") / "facts.npz"
-    assert start("", path).wait(timeout=300) == 0
+    assert start("devices_mxnet.py", path).wait(timeout=300) == 0
     return facts_in(path)
 
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mxnet")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    settings = {"DMLC_PS_ROOT_URI": "127.0.0.1", "DMLC_PS_ROOT_PORT": port}
-    settings |= {"DMLC_NUM_SERVER": "1", "DMLC_NUM_WORKER": "2"}
-    paths = [folder / f"{number}.npz" for number in (0, 1)]
-    processes = [start(role, **settings) for role in ("scheduler", "server")]
-    processes += [start("worker", path, "host", **settings) for path in paths]
-    try:
-        assert [process.wait(timeout=300) for process in processes] == [0] * 4
-    finally:
-        for process in processes:
-            process.kill()
-    return [facts_in(path) for path in paths]
+    settings = {
+        "DMLC_PS_ROOT_URI": "127.0.0.1",
+        "DMLC_PS_ROOT_PORT": str(free_ports(1)[0]),
+        "DMLC_NUM_SERVER": "1",
+        "DMLC_NUM_WORKER": "2",
+    }
+    serve = ["-c", "import d2l_lite.devices.gluon_replicas"]
+    serving = [
+        start(*serve, **settings, DMLC_ROLE=role) for role in ("scheduler", "server")
+    ]
+    worker = partial(start, "devices_mxnet.py", **settings, DMLC_ROLE="worker")
+    return hosts_of(worker, tmp_path_factory.mktemp("mxnet"), [{}, {}], serving)
 
 
 def gradients(facts, name, before="before"):
@@ -149,7 +132,7 @@ def test_devices_draw_other_masks(facts):
 
 def test_three_epochs(facts):
     for name in ("train_loss", "train_error", "validation_loss"):
-        one, two = facts[f"{name}, 1"], facts[f"{name}, 2"]
+        one, two = facts[f"epochs, 1: {name}"], facts[f"epochs, 2: {name}"]
         assert len(one) == 3
         # Six steps, each with the rounding of those before.
         np.testing.assert_allclose(two, one, rtol=1e-5, err_msg=name)

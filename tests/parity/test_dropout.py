@@ -24,7 +24,7 @@ def in_training(framework, part, X):
 
 def leaves(framework, part):
     """The parts of a network that have no parts themselves, in forward order."""
-    children = framework._backend.children(part)
+    children = framework.backend.children(part)
     return [leaf for child in children for leaf in leaves(framework, child)] or [part]
 
 

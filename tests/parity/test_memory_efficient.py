@@ -128,7 +128,7 @@ def test_mxnet_frozen_and_added_gradients(batch, pattern, request_):
             with autograd.record():
                 loss = mxnet._loss(net(X), y)
             loss.backward()
-        trainable = mxnet._backend.trainable(net).items()
+        trainable = mxnet.backend.trainable(net).items()
         found.append(
             {n: a.grad().asnumpy() for n, a in trainable if a.grad_req != "null"}
         )
@@ -159,3 +159,23 @@ def test_pytorch_computes_again_in_the_mode_of_the_first_pass(batch):
         found.append([parameter.grad for parameter in net.parameters()])
     for expected, gradient in zip(*found):
         assert expected.equal(gradient)
+
+
+@pytest.mark.skipif("jax" not in FRAMEWORKS, reason="JAX is not installed")
+def test_jax_needs_less_memory():
+    """XLA's own plan of a step: it must not merge what is computed twice."""
+    import jax
+    from flax import nnx
+
+    d2l_jax, sizes = d2l("jax"), []
+    for net in both(d2l_jax, "densenet-40-12", block_config=(11,)):
+        net.train()
+        graphdef, parameters, statistics = nnx.split(net, nnx.Param, ...)
+        velocity = jax.tree.map(np.zeros_like, parameters)
+        X, y = np.zeros((8, 32, 32, 3), np.float32), np.zeros(8, int)
+        rule = graphdef, 0.9, True, 1e-4
+        step = d2l_jax._compiled(None, True).lower(
+            rule, parameters, statistics, velocity, X, y, 0.1
+        )
+        sizes.append(step.compile().memory_analysis().temp_size_in_bytes)
+    assert sizes[1] < 0.7 * sizes[0]

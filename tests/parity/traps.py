@@ -249,7 +249,7 @@ def batch_norm(num_channels, rngs=nnx.Rngs(0)):
         "parameters after 1 step",
         {
             "pytorch": Edit("weight_decay=self.weight_decay", "weight_decay=0"),
-            "tensorflow": Edit("gradient + self.weight_decay * p", "gradient"),
+            "tensorflow": Edit("gradient + self.trainer.weight_decay * p", "gradient"),
             "jax": Edit("g + weight_decay * p", "g"),
             "mxnet": Edit(
                 "gradient = gradient + trainer.weight_decay * weight", "pass"
@@ -284,8 +284,6 @@ def sources(framework: str) -> dict[str, str]:
     """The text of the framework's network and of its tools, by module name."""
     package = Path(d2l_lite.__file__).parent
     names = [f"models.{framework}", framework]
-    if framework == "mxnet":
-        names.insert(1, "devices.mxnet_graph")  # which moves the weights
     files = {name: package / f"{name.replace('.', '/')}.py" for name in names}
     return {f"d2l_lite.{n}": file.read_text("utf-8") for n, file in files.items()}
 

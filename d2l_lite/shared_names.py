@@ -1,7 +1,8 @@
-"""The names without a framework that every framework module offers as well."""
+"""The public names of the framework modules: all four offer the same ones."""
 
 from types import ModuleType
 
+from d2l_lite.backend import PUBLIC
 from d2l_lite.data.cifar import CIFAR10, CIFAR100
 from d2l_lite.data.fashion_mnist import FashionMNIST
 from d2l_lite.data.image_set import ImageSet
@@ -14,6 +15,7 @@ from d2l_lite.plots import (
 )
 from d2l_lite.training.history import History
 
+# What needs no framework, and each module therefore takes from here.
 __all__ = [
     "CIFAR10",
     "CIFAR100",
@@ -26,28 +28,10 @@ __all__ = [
     "show_images",
     "show_predictions",
 ]
-
-_OWN = [
-    "Trainer",
-    "build",
-    "check",
-    "classify",
-    "count_parameters",
-    "device",
-    "get_weights",
-    "initialize",
-    "load",
-    "loss_and_gradients",
-    "predict",
-    "pretrained",
-    "save",
-    "seed_everything",
-    "set_weights",
-    "to_numpy",
-    "to_tensor",
-]
+# What each writes itself.
+_OWN = ["Trainer", "backend", "device", "seed_everything", "to_numpy", "to_tensor"]
 
 
-def offers(models: ModuleType) -> list[str]:
+def public(models: ModuleType) -> list[str]:
     """The public names of a framework module whose networks are in `models`."""
-    return sorted([*__all__, *_OWN, *models.__all__])
+    return sorted([*__all__, *_OWN, *PUBLIC, *models.__all__])
