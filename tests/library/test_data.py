@@ -1,9 +1,8 @@
 """Image sets, their batches, and Fashion-MNIST from every place it may lie in."""
 
+import gzip
 import hashlib
-import io
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from few_images import write_idx
 
 from d2l_lite import DataError
-from d2l_lite.data import download
 from d2l_lite.data import fashion_mnist as data
 from d2l_lite.data.fashion_mnist import (
     DEBIAN,
@@ -23,12 +22,19 @@ from d2l_lite.data.fashion_mnist import (
     ImageSet,
     read,
 )
-from d2l_lite.data.idx import read_idx, write_idx
 from d2l_lite.data.transforms import mirror, normalise, pad, resize, shifted_crop
 
 pytestmark = pytest.mark.usefixtures("offline")
 
-TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = SHA256
+NAMES = [name.removesuffix(".gz") for name in SHA256]
+TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = NAMES
+# Of the real files' content: Debian packs it in its own way.
+CONTENT_SHA256 = [
+    "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +69,7 @@ def own_data(folder, count=40, suffix=""):
     """A small data set of a reader's own, well-formed."""
     folder.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(0)
-    for name in SHA256:
+    for name in NAMES:
         shape = (count, 28, 28) if "images" in name else count
         high = 256 if "images" in name else 10
         array = draw.integers(high, size=shape, dtype=np.uint8)
@@ -84,12 +90,8 @@ def test_batches_in_order():
     images, labels = batches[0]
     assert images.dtype == np.float32 and images.shape == (4, 1, 6, 6)
     assert labels.dtype == np.int64 and labels.tolist() == [0, 1, 0, 1]
-
-
-def test_drop_last():
     sizes = [len(labels) for _, labels in tiny().batches(4, drop_last=True)]
     assert sizes == [4, 4]
-    assert len(list(tiny(8).batches(4, drop_last=True))) == 2
 
 
 def test_examples_are_shuffled_not_batches():
@@ -160,7 +162,7 @@ def test_resizing_and_normalising_may_change_places():
     assert np.abs(got - expected).max() < 1e-5
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 2.0, "64", None, True])
+@pytest.mark.parametrize("batch_size", [0, 2.0, "64", None, True])
 def test_batch_size(batch_size):
     with pytest.raises(ValueError, match="an integer, at least 1") as caught:
         tiny().batches(batch_size)
@@ -232,14 +234,11 @@ def test_split_depends_on_the_seed_only():
 @pytest.mark.parametrize(
     "change, problem",
     [
-        ({"images": np.zeros((10, 6, 6), np.uint8)}, r"uint8 N×C×H×W, not .*10, 6, 6"),
         ({"images": np.zeros((10, 1, 6, 6))}, "uint8 N×C×H×W, not float64"),
         ({"images": np.zeros((10, 0, 6, 6), np.uint8)}, "there are no images"),
         ({"labels": np.zeros(9, np.int64)}, "10 images but 9 labels"),
         ({"labels": np.zeros(10, np.uint8)}, "labels must be int64 N, not uint8"),
-        ({"labels": np.zeros((10, 1), np.int64)}, r"int64 N, not int64 \(10, 1\)"),
         ({"labels": np.arange(10)}, "labels from 0 to 9, but there are 2 classes"),
-        ({"labels": np.full(10, -1)}, "labels from -1 to -1"),
         ({"mean": (0.1, 0.2)}, "one value for each of 1 channels"),
         ({"std": (0.0,)}, "must be positive"),
         ({"size": (0, 4)}, "at least 1"),
@@ -273,33 +272,22 @@ def test_sample_is_small_and_balanced():
     assert np.bincount(test.labels).tolist() == [100] * 10
 
 
-def test_sample_is_part_of_the_real_data(full):
-    for sample, real in zip(read("quick"), full, strict=True):
-        known = {
-            (image.tobytes(), label)
-            for image, label in zip(real.images, real.labels, strict=True)
-        }
-        found = {
-            (image.tobytes(), label)
-            for image, label in zip(sample.images, sample.labels, strict=True)
-        }
-        assert found <= known
-        assert len(found) == len(sample)
-
-
-@pytest.mark.usefixtures("full")
-def test_sample_can_be_made_anew(tmp_path, monkeypatch):
-    from d2l_lite.data.sample import make
-
-    monkeypatch.setattr(make, "SAMPLE", tmp_path)
-    make.main()
-    for name in SHA256:
-        # What gzip makes of it may differ between versions of zlib.
-        path = f"{name}.gz"
-        assert np.array_equal(read_idx(tmp_path / path), read_idx(SAMPLE / path))
+def test_sample_is_drawn_from_the_real_data(full):
+    # This is how it was made.
+    for sample, real, count in zip(read("quick"), full, (4_000, 1_000)):
+        drawn = real.split(count, seed=0)[1]
+        assert np.array_equal(sample.images, drawn.images)
+        assert np.array_equal(sample.labels, drawn.labels)
 
 
 # Fashion-MNIST
+
+
+@pytest.mark.usefixtures("full")
+@pytest.mark.parametrize("name, sha256", zip(NAMES, CONTENT_SHA256))
+def test_debians_files_are_the_published_ones(name, sha256):
+    content = gzip.decompress((DEBIAN / f"{name}.gz").read_bytes())
+    assert hashlib.sha256(content).hexdigest() == sha256
 
 
 @pytest.mark.usefixtures("full")
@@ -328,12 +316,9 @@ def test_classes():
     assert FashionMNIST("quick").train.classes == FashionMNIST.classes
 
 
-def test_without_resize_two_black_pixels_on_each_side():
+def test_two_black_pixels_on_each_side_or_resized():
     clothes, (_, test) = FashionMNIST("quick"), read("quick")
     assert np.array_equal(clothes.test.images, pad(test.images, 2))
-
-
-def test_resize_reaches_every_part():
     clothes = FashionMNIST("quick", resize=(96, 64))
     for part in (clothes.train, clothes.validation, clothes.test):
         images, _ = next(part.batches(2))
@@ -355,19 +340,12 @@ def test_validation_and_seed():
     "arguments, message",
     [
         ({"resize": (0, 96)}, "(resize=(0, 96)): height and width must be at least 1"),
-        ({"resize": (96, -1)}, "(resize=(96, -1)): height and width must be at least"),
         ({"resize": (9.5, 9)}, "(resize=(9.5, 9)): height and width must be integers"),
-        ({"resize": (True, 9)}, "(resize=(True, 9)): height and width must be integer"),
         ({"resize": 96}, "(resize=96): must be (height, width)"),
-        ({"resize": (1, 2, 3)}, "(resize=(1, 2, 3)): must be (height, width)"),
         ({"scale": "huge"}, "(scale='huge'): choose from quick, full"),
-        ({"scale": ""}, "(scale=''): choose from"),
-        ({"scale": ["full"]}, "(scale=['full']): choose from"),
         ({"validation": 0}, "(validation=0): must be an integer, 1 to 3999"),
         ({"validation": 4000}, "(validation=4000): must be an integer, 1 to 3999"),
-        ({"validation": 0.1}, "(validation=0.1): must be an integer"),
         ({"seed": -1}, "(seed=-1): must be an integer, at least 0"),
-        ({"seed": "a"}, "(seed='a'): must be an integer"),
         ({"scale": "quick", "root": "x"}, "(scale='quick', root='x'): a quick run"),
     ],
 )
@@ -383,22 +361,16 @@ def test_one_line_says_how_large_the_run_is(capsys, monkeypatch):
     FashionMNIST()
     FashionMNIST(scale="quick")
     assert capsys.readouterr() == (
-        "quick run: 4,000 training images of the embedded sample; "
-        "D2L_LITE_SCALE=full trains on all 60,000\n",
+        "quick run: 4,000 training images of Fashion-MNIST; "
+        "D2L_LITE_SCALE=full trains on all of them\n",
         "",
     )
     monkeypatch.setenv("D2L_LITE_SCALE", "full")
     assert FashionMNIST().scale == "full"
     assert capsys.readouterr().out == (
-        "full run: 60,000 training images; "
-        "D2L_LITE_SCALE=quick trains on 4,000 of an embedded sample\n"
+        "full run: 60,000 training images of Fashion-MNIST; "
+        "D2L_LITE_SCALE=quick trains on 4,000 of them\n"
     )
-
-
-def test_unknown_scale_in_the_environment(monkeypatch):
-    monkeypatch.setenv("D2L_LITE_SCALE", "huge")
-    with pytest.raises(ValueError, match="^D2L_LITE_SCALE=huge: choose from"):
-        FashionMNIST()
 
 
 # Where the full data come from
@@ -416,10 +388,7 @@ def test_named_folder(monkeypatch, tmp_path, suffix, below, capsys):
     monkeypatch.setenv("D2L_LITE_DATA", str(tmp_path / "own"))
     assert len(FashionMNIST().test) == 1000
     assert len(FashionMNIST(scale="full").test) == 40
-
-
-def test_root_comes_before_the_environment(monkeypatch, tmp_path):
-    monkeypatch.setenv("D2L_LITE_DATA", str(own_data(tmp_path / "a", 40)))
+    # What is named in the program comes first.
     assert len(FashionMNIST(root=own_data(tmp_path / "b", 30)).test) == 30
 
 
@@ -429,12 +398,7 @@ def test_named_folder_without_files_is_an_error(monkeypatch, tmp_path):
     path = tmp_path / "nothing" / TRAIN_IMAGES
     with pytest.raises(DataError, match="named by root or D2L_LITE_DATA") as caught:
         FashionMNIST(scale="full")
-    assert str(caught.value).startswith(f"{path}: not found, nor with .gz")
-
-
-def test_named_folder_of_a_user_that_does_not_exist():
-    with pytest.raises(DataError, match="^~nobody-has-this-name/x/.*: not found"):
-        FashionMNIST(root="~nobody-has-this-name/x")
+    assert str(caught.value).startswith(f"{path}: not found, nor {path.name}.gz")
 
 
 def zeros(*shape):
@@ -448,8 +412,6 @@ def zeros(*shape):
         (TEST_LABELS, zeros(40) + 10, "labels from 10 to 10, but there are 10 classes"),
         (TEST_LABELS, zeros(40, 28, 28), r"labels must be int64 N, not int64 \(40, 28"),
         (TRAIN_IMAGES, zeros(40), r"shape \(40,\), not N×28×28; replace it"),
-        (TEST_IMAGES, zeros(40, 32, 32), r"shape \(40, 32, 32\), not N×28×28"),
-        (TEST_IMAGES, zeros(0, 28, 28), "0 images but 40 labels"),
     ],
 )
 def test_files_that_do_not_fit_are_named(tmp_path, name, array, problem):
@@ -459,59 +421,25 @@ def test_files_that_do_not_fit_are_named(tmp_path, name, array, problem):
     assert str(tmp_path) in str(caught.value) and name in str(caught.value)
 
 
-def test_truncated_file_in_the_named_folder(tmp_path):
-    path = own_data(tmp_path, suffix=".gz") / f"{TRAIN_IMAGES}.gz"
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(DataError, match="not a whole gzip file.*good copy"):
-        FashionMNIST(root=tmp_path)
-
-
-@pytest.fixture
-def hashes_of_own_data(monkeypatch, tmp_path):
-    """Small data in place of the real ones, and nothing of Debian's."""
-    folder = own_data(tmp_path / "plain")
+def test_debian_comes_before_cache_before_the_network(monkeypatch, tmp_path, server):
     packed = own_data(tmp_path / "packed", suffix=".gz")
     for name in SHA256:
-        content = (folder / name).read_bytes()
-        monkeypatch.setitem(SHA256, name, hashlib.sha256(content).hexdigest())
-    monkeypatch.setattr(data, "DEBIAN", tmp_path / "none")
-    return packed
-
-
-def test_debian_comes_before_cache_before_the_network(
-    monkeypatch, tmp_path, hashes_of_own_data
-):
-    packed, cache = hashes_of_own_data, tmp_path / "cache" / "fashion-mnist"
-    with pytest.raises(DataError, match="no mirror delivered it"):
-        FashionMNIST("full")
-    with monkeypatch.context() as patch:
-        patch.setattr(data, "DEBIAN", packed)
-        # No home: the cache is not even looked for.
-        patch.setenv("D2L_LITE_CACHE", "~nobody-has-this-name/x")
-        assert len(FashionMNIST("full").test) == 40
-    assert not list(cache.glob("*"))
-    shutil.copytree(packed, cache, dirs_exist_ok=True)
+        server.files[name] = (packed / name).read_bytes()
+        digest = hashlib.sha256(server.files[name]).hexdigest()
+        monkeypatch.setitem(SHA256, name, digest)
+    monkeypatch.setattr(data, "MIRRORS", [f"{server.url}/good/"])
+    monkeypatch.setattr(data, "DEBIAN", packed)
     assert len(FashionMNIST("full").test) == 40
-
-
-def test_damaged_cache_is_not_used(monkeypatch, tmp_path, hashes_of_own_data):
-    packed, cache = hashes_of_own_data, tmp_path / "cache" / "fashion-mnist"
-    shutil.copytree(packed, cache, dirs_exist_ok=True)
-    damaged = cache / f"{TRAIN_IMAGES}.gz"
-    write_idx(damaged, zeros(40, 28, 28))
-    with pytest.raises(DataError, match=f"{TRAIN_IMAGES}.gz: no mirror"):
-        FashionMNIST("full")
-
-    class Response(io.BytesIO):
-        status, headers = 200, {}
-
-    def mirror_answers(request, **_):
-        name = request.full_url.rpartition("/")[2]
-        return Response((packed / name).read_bytes())
-
-    monkeypatch.setattr(download, "urlopen", mirror_answers)
+    assert server.requests == []
+    monkeypatch.setattr(data, "DEBIAN", tmp_path / "none")
+    for _ in range(2):
+        assert len(FashionMNIST("full").test) == 40
+        assert server.requests == [f"good/{name}" for name in SHA256]
+    # A damaged copy is not used.
+    cached = tmp_path / "cache" / "fashion-mnist" / f"{TRAIN_IMAGES}.gz"
+    write_idx(cached, zeros(40, 28, 28))
     assert FashionMNIST("full").train.images.any()
-    assert np.array_equal(read_idx(damaged), read_idx(packed / damaged.name))
+    assert server.requests[4:] == [f"good/{cached.name}"]
 
 
 def test_no_network_is_one_error_with_the_remedies(monkeypatch, tmp_path):
@@ -524,18 +452,10 @@ def test_no_network_is_one_error_with_the_remedies(monkeypatch, tmp_path):
         assert part in message
 
 
-def test_cache_that_cannot_be_written(monkeypatch, tmp_path):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("D2L_LITE_CACHE", str(tmp_path / "file"))
-    monkeypatch.setattr(data, "DEBIAN", tmp_path / "none")
-    with pytest.raises(DataError, match="cannot be written.*D2L_LITE_CACHE") as caught:
-        FashionMNIST("full")
-    assert str(tmp_path / "file") in str(caught.value)
-
-
 def test_neutral_modules_import_no_framework():
     code = (
-        "import sys, d2l_lite.data.fashion_mnist, d2l_lite.data.sample; "
+        "import sys, d2l_lite.data.cifar, d2l_lite.data.fashion_mnist, "
+        "d2l_lite.data.svhn; "
         "print({'torch', 'tensorflow', 'jax', 'mxnet'} & set(sys.modules))"
     )
     root = Path(__file__).parents[2]
