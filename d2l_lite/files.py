@@ -52,10 +52,3 @@ def read_json(path: Path, missing: Any) -> Any:
 def damaged(place: str | Path, problem: object) -> DataError:
     """The error for a file, or a part of one, whose content is wrong."""
     return DataError(f"{place}: {problem}; replace it by a good copy")
-
-
-def unreadable(path: Path, error: OSError) -> DataError:
-    """The error for a file that the system does not give."""
-    return DataError(
-        f"{path}: cannot be read ({error.strerror}); put a good copy there"
-    )

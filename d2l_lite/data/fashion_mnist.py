@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from d2l_lite import DataError
-from d2l_lite.data.download import cache_folder, fetch, named_place, verified
+from d2l_lite.data.download import cache_folder, fetch
+from d2l_lite.data.folders import named_file, named_folder
 from d2l_lite.data.idx import read_idx
 from d2l_lite.data.image_set import DataSet, ImageSet
+from d2l_lite.files import damaged
 
 SAMPLE = Path(__file__).parent / "sample"
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -16,19 +16,18 @@ MIRRORS = (
     "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
 )
-# Of the decompressed content: copies of the set differ in their compression.
 SHA256 = {
-    "train-images-idx3-ubyte": (
-        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+    "train-images-idx3-ubyte.gz": (
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"
     ),
-    "train-labels-idx1-ubyte": (
-        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+    "train-labels-idx1-ubyte.gz": (
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"
     ),
-    "t10k-images-idx3-ubyte": (
-        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+    "t10k-images-idx3-ubyte.gz": (
+        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"
     ),
-    "t10k-labels-idx1-ubyte": (
-        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+    "t10k-labels-idx1-ubyte.gz": (
+        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
     ),
 }
 REMEDY = (
@@ -52,8 +51,10 @@ class FashionMNIST(DataSet):
     The full data come from `root` (which implies "full") or ``D2L_LITE_DATA``, a folder
     of the four IDX files, plain or ``.gz``, or with a sub-folder ``fashion-mnist`` of
     them. It may hold a well-formed subset of one's own. Where no folder is named they
-    come from Debian's package, the cache or the network, and are verified. Raises
+    come from Debian's package or, verified, from the cache or the network. Raises
     `DataError` for data that are missing or damaged, `ValueError` for arguments.
+
+    See chapter "training".
     """
 
     title = "Fashion-MNIST"
@@ -74,34 +75,13 @@ class FashionMNIST(DataSet):
     std = (0.3530,)
     _border = 2
 
-    def __init__(
-        self,
-        scale: str | None = None,
-        resize: tuple[int, int] | None = None,
-        validation: int | None = None,
-        seed: int = 0,
-        root: str | Path | None = None,
-    ) -> None:
-        if root is not None and scale == "quick":
+    def _read(self, root: str | Path | None) -> tuple[ImageSet, ImageSet]:
+        if root is not None and self.scale == "quick":
             raise ValueError(
                 f"FashionMNIST(scale='quick', root={str(root)!r}): a quick run uses "
                 "the embedded sample; leave one of the two out"
             )
-        super().__init__(scale, resize, validation, seed, root)
-
-    def _read(self, root: str | Path | None) -> tuple[ImageSet, ImageSet]:
         return read(self.scale, root)
-
-    def _line(self, count: int) -> str:
-        if self.scale == "quick":
-            return (
-                f"quick run: {count:,} training images of the embedded sample; "
-                "D2L_LITE_SCALE=full trains on all 60,000"
-            )
-        return (
-            f"full run: {count:,} training images; "
-            "D2L_LITE_SCALE=quick trains on 4,000 of an embedded sample"
-        )
 
 
 def read(scale: str, root: str | Path | None = None) -> tuple[ImageSet, ImageSet]:
@@ -110,32 +90,16 @@ def read(scale: str, root: str | Path | None = None) -> tuple[ImageSet, ImageSet
     Returns the training and the test set, N×1×28×28. Raises `DataError` for files that
     are missing, damaged, or do not fit together; the message has the remedy.
     """
-    place = named_place(root)
+    folder = SAMPLE if scale == "quick" else named_folder(root, "fashion-mnist")
     sets = []
     for part in ("train", "t10k"):
         names = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
-        if scale == "quick":
-            paths = [SAMPLE / f"{name}.gz" for name in names]
-        elif place is not None:
-            paths = [_named(place, name) for name in names]
-        else:
-            paths = [_found(name) for name in names]
+        paths = [_path(folder, name) for name in names]
         images, labels = map(read_idx, paths)
         if images.shape[1:] != (28, 28):
-            raise DataError(
-                f"{paths[0]}: shape {images.shape}, not N×28×28; replace it by a good "
-                "copy"
-            )
+            raise damaged(paths[0], f"shape {images.shape}, not N×28×28")
         try:
-            sets.append(
-                ImageSet(
-                    images[:, None],
-                    labels.astype(np.int64),
-                    FashionMNIST.classes,
-                    FashionMNIST.mean,
-                    FashionMNIST.std,
-                )
-            )
+            sets.append(FashionMNIST._image_set(images[:, None], labels))
         except ValueError as error:
             raise DataError(
                 f"{paths[0]} and {paths[1].name}: {error}; replace both by good copies"
@@ -143,22 +107,12 @@ def read(scale: str, root: str | Path | None = None) -> tuple[ImageSet, ImageSet
     return tuple(sets)
 
 
-def _named(root: Path, name: str) -> Path:
-    """Where a file lies in the folder that the user named."""
-    folder = root / "fashion-mnist" if (root / "fashion-mnist").is_dir() else root
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.exists():
-            return path
-    raise DataError(
-        f"{folder / name}: not found, nor with .gz; the folder is named by root or "
-        "D2L_LITE_DATA: put the file there, or name no folder to have it downloaded"
-    )
-
-
-def _found(name: str) -> Path:
-    """A verified file: of Debian's package, in the cache, or downloaded."""
+def _path(folder: Path | None, name: str) -> Path:
+    """A file of the folder that was named, of Debian's package, or verified."""
     file = f"{name}.gz"
-    if verified(DEBIAN / file, SHA256[name]):
+    if folder is not None:
+        return named_file(folder, name, file)
+    if (DEBIAN / file).is_file():
         return DEBIAN / file
     urls = [f"{mirror}{file}" for mirror in MIRRORS]
-    return fetch(file, urls, SHA256[name], cache_folder() / "fashion-mnist", REMEDY)
+    return fetch(file, urls, SHA256[file], cache_folder() / "fashion-mnist", REMEDY)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from d2l_lite.files import damaged, unreadable
+from d2l_lite.files import damaged
 
-UNSIGNED_BYTE = 0x08
+# Two zeros and the type of the elements, unsigned bytes; then how many dimensions.
+MAGIC = b"\0\0\x08"
 
 
 def read_idx(path: str | Path) -> np.ndarray:
@@ -20,45 +21,18 @@ def read_idx(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     try:
+        content = path.read_bytes()
         if path.suffix == ".gz":
-            with gzip.open(path) as file:
-                content = file.read()
-        else:
-            content = path.read_bytes()
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise damaged(path, f"not a whole gzip file ({error})") from error
-    except OSError as error:
-        raise unreadable(path, error) from error
-    if len(content) < 4 or content[:2] != b"\0\0":
-        found = f"0x{content[:4].hex()}"
-        raise damaged(path, f"wrong magic number {found}: IDX begins with 0x0000")
-    kind, dimensions = content[2], content[3]
-    if kind != UNSIGNED_BYTE:
-        raise damaged(path, f"elements of type 0x{kind:02x}, not unsigned bytes (0x08)")
+            content = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise damaged(path, f"cannot be read ({error})") from error
+    dimensions = content[3] if len(content) > 3 else 0
     start = 4 + 4 * dimensions
-    if len(content) < start:
-        raise damaged(path, "truncated in its header")
+    if not content.startswith(MAGIC) or len(content) < start:
+        found = content[:4].hex()
+        raise damaged(path, f"not an IDX file of bytes: it begins with 0x{found}")
     shape = tuple(np.frombuffer(content, ">u4", dimensions, offset=4).tolist())
     expected, found = math.prod(shape), len(content) - start
     if found != expected:
-        problem = "truncated" if found < expected else "trailing bytes"
-        raise damaged(
-            path, f"{problem}: shape {shape} needs {expected} bytes, found {found}"
-        )
-    try:
-        return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
-    except ValueError as error:
-        problem = f"impossible shape of {dimensions} dimensions ({error})"
-        raise damaged(path, problem) from error
-
-
-def write_idx(path: str | Path, array: np.ndarray) -> None:
-    """Write a uint8 array; the same array always gives the same bytes, gzip or not."""
-    path = Path(path)
-    if array.dtype != np.uint8:
-        raise ValueError(f"write_idx: the array must be uint8, not {array.dtype}")
-    header = bytes([0, 0, UNSIGNED_BYTE, array.ndim])
-    content = header + np.array(array.shape, ">u4").tobytes() + array.tobytes()
-    if path.suffix == ".gz":
-        content = gzip.compress(content, compresslevel=9, mtime=0)
-    path.write_bytes(content)
+        raise damaged(path, f"shape {shape} needs {expected:,} bytes, found {found:,}")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

@@ -1,5 +1,6 @@
 """Sets of labelled images as NumPy arrays, and the batches made from them."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -73,7 +74,10 @@ class ImageSet:
         return replace(self, images=self.images[:count], labels=self.labels[:count])
 
     def split(self, count: int, seed: int) -> tuple["ImageSet", "ImageSet"]:
-        """Hold `count` examples out, each class by its share: (the rest, held out)."""
+        """Hold `count` examples out, each class by its share: (the rest, held out).
+
+        See chapter "training".
+        """
         check_integer(count, 1, len(self) - 1, f"split({count!r})")
         check_integer(seed, 0, None, f"split(seed={seed!r})")
         rng = np.random.default_rng(seed)
@@ -105,7 +109,8 @@ class ImageSet:
         its stored pixels. Draws from `rng`, in this order: with `shuffle` the
         permutation of all examples, at the call; then, for each batch with `augment`,
         ``integers(2, size=N)`` for the mirror and ``integers(9, size=(N, 2))`` for
-        rows and columns of the shift.
+        rows and columns of the shift. See chapter "training"; for resizing see chapter
+        "how_fast".
         """
         check_integer(batch_size, 1, None, f"batches(batch_size={batch_size!r})")
         if rng is None and (shuffle or augment):
@@ -155,7 +160,7 @@ class DataSet(ABC):
     # Black pixels on each side of an image that is not resized.
     _border = 0
     # At most so many images are held out unless the caller says how many.
-    _most_held_out: int | None = None
+    _most_held_out: float = math.inf
 
     def __init__(
         self,
@@ -178,9 +183,7 @@ class DataSet(ABC):
         if scale is None and root is None:
             scales.announce(self._line(len(train)))
         if validation is None:
-            validation = max(1, len(train) // 10)
-            if self._most_held_out is not None:
-                validation = min(validation, self._most_held_out)
+            validation = min(max(1, len(train) // 10), self._most_held_out)
         call = f"{name}(validation={validation!r})"
         check_integer(validation, 1, len(train) - 1, call)
         self.train, self.validation, self.test = (
@@ -191,14 +194,15 @@ class DataSet(ABC):
     def _read(self, root: str | Path | None) -> tuple[ImageSet, ImageSet]:
         """Training and test set of `self.scale`; raises `DataError`."""
 
-    def _image_set(self, images: np.ndarray, labels: np.ndarray) -> ImageSet:
+    @classmethod
+    def _image_set(cls, images: np.ndarray, labels: np.ndarray) -> ImageSet:
         return ImageSet(
             images,
-            labels,
-            self.classes,
-            self.mean,
-            self.std,
-            augmentable=self._augmentable,
+            labels.astype(np.int64),
+            cls.classes,
+            cls.mean,
+            cls.std,
+            augmentable=cls._augmentable,
         )
 
     def _published(

@@ -1,18 +1,19 @@
 """How large a run is: "quick", or "full" where an accelerator makes that short."""
 
 import os
+import sys
 from functools import cache
 
+from d2l_lite import PACKAGES
 from d2l_lite.checks import check_choice
 
 SCALES = ("quick", "full")
-_accelerator = False
 
 
-def accelerator_found(found: bool) -> None:
-    """Tell whether the framework in use found an accelerator."""
-    global _accelerator
-    _accelerator = found
+def accelerator() -> bool:
+    """Whether a framework module of the library that is loaded has an accelerator."""
+    modules = (sys.modules.get(f"d2l_lite.{name}") for name in PACKAGES)
+    return any(module.backend.on_accelerator() for module in modules if module)
 
 
 def named() -> str | None:
@@ -25,7 +26,7 @@ def named() -> str | None:
 
 def scale() -> str:
     """Return ``D2L_LITE_SCALE``, else "full" with an accelerator, else "quick"."""
-    return named() or ("full" if _accelerator else "quick")
+    return named() or ("full" if accelerator() else "quick")
 
 
 @cache

@@ -1,4 +1,7 @@
-"""Pure functions on batches of images, N×C×H×W."""
+"""Pure functions on batches of images, N×C×H×W.
+
+See chapter "training" for padding and normalising, "how_fast" for resizing.
+"""
 
 from collections.abc import Sequence
 from functools import cache

@@ -79,7 +79,8 @@ def server(network, tmp_path, monkeypatch):
 
 
 def files(folder):
-    return [path.name for path in folder.iterdir()] if folder.exists() else []
+    """What is there; a name with a dot in front is a lock."""
+    return [path.name for path in folder.glob("[!.]*")]
 
 
 # --- published weights ------------------------------------------------------------

@@ -1,1 +1,0 @@
-"""A stratified sample of the real Fashion-MNIST, for quick runs."""
