@@ -12,7 +12,7 @@ import pytest
 import tiny
 from frameworks import FRAMEWORKS, PACKAGES, d2l
 
-from d2l_lite.__main__ import main
+from d2l_lite.command.command_line import main
 from d2l_lite.networks import weights
 
 torch = pytest.importorskip("torch")
@@ -406,7 +406,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, canonical):
     target.write_bytes(b"as before")
     # The system ends a file at ten kilobytes, as a full disk would.
     code = (
-        "import resource, sys; from d2l_lite.__main__ import main; "
+        "import resource, sys; from d2l_lite.command.command_line import main; "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000)); "
         "sys.exit(main(sys.argv[1:]))"
     )
@@ -422,21 +422,30 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, canonical):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["convert"], ["convert", "in"], ["info"], ["fly", "a"]], ids=str
+    ("arguments", "message"),
+    [
+        ([], "Expected one of {train, plot, compare, convert, info}"),
+        (["convert"], "IN"),
+        (["convert", "in"], "OUT"),
+        (["info"], "FILE"),
+        (["compare"], "name the folder of a run"),
+        (["fly", "a"], "Unrecognized options: fly"),
+    ],
 )
-def test_wrong_usage(arguments, capsys):
+def test_wrong_usage(arguments, message, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: python -m d2l_lite")
+    out, err = capsys.readouterr()
+    assert out == "" and message in err
 
 
-@pytest.mark.parametrize("command", ["convert", "info"])
+@pytest.mark.parametrize("command", ["train", "plot", "compare", "convert", "info"])
 def test_help_shows_an_example(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])
     assert end.value.code == 0
-    assert f"example: python -m d2l_lite {command} " in capsys.readouterr().out
+    assert f"Example: python -m d2l_lite {command} " in capsys.readouterr().out
 
 
 def test_the_command_line_imports_no_framework():
@@ -453,7 +462,8 @@ def test_the_command_line_imports_no_framework():
 def test_a_conversion_imports_no_second_framework(tmp_path):
     code = (
         "import sys\n"
-        "from d2l_lite import checkpoints, jax\n"
+        "from d2l_lite import jax\n"
+        "from d2l_lite.networks import checkpoints\n"
         f"jax.save(jax.build({tiny.NAME!r}, **{tiny.CHANGES!r}), 'source')\n"
         "checkpoints.convert('source', 'target')\n"
         f"print([p for p in {list(PACKAGES.values())} if p in sys.modules])"
