@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from d2l_lite.command import train_options
-from d2l_lite.command.run_folder import HISTORY, RESULT, RunError, best_epoch
-from d2l_lite.command.train import ENVIRONMENT
+from d2l_lite.command.run_folder import (
+    ENVIRONMENT,
+    HISTORY,
+    OPTIONS,
+    RESULT,
+    RunError,
+    best_epoch,
+)
 from d2l_lite.files import read_json, replacing
 from d2l_lite.training.history import History
 
@@ -72,7 +78,7 @@ def read(folder: str | Path) -> Record:
         ValueError, DataError: a file in it is damaged.
     """
     folder = Path(folder)
-    options = folder / train_options.OPTIONS
+    options = folder / OPTIONS
     if not options.is_file():
         raise RunError(f"{folder}: holds no run of `python -m d2l_lite train`")
     history = folder / HISTORY

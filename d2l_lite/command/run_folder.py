@@ -20,6 +20,7 @@ from d2l_lite.training.state import State, Step, TrainingDiverged
 FORMAT = 2
 STATE, BEST, LAST = "state.safetensors", "best.safetensors", "last.safetensors"
 HISTORY, RESULT = "history.csv", "result.json"
+OPTIONS, ENVIRONMENT = "options.toml", "environment.json"
 
 
 class RunError(ValueError):
@@ -40,7 +41,7 @@ class RunFolder:
         folder: of the run, which exists.
         module: the framework's, `d2l_lite.pytorch` for example.
         writes: False in a process that trains along with the one that writes.
-        begin: called when the model is ready to be trained.
+        begin: called by the one that writes when the model is ready to be trained.
     """
 
     folder: Path
@@ -56,7 +57,8 @@ class RunFolder:
             RunError: the state is one of another network, framework or format.
             DataError: it is damaged.
         """
-        self.begin()
+        if self.writes:
+            self.begin()
         path = self.folder / STATE
         if not path.exists():
             return state

@@ -2,34 +2,28 @@
 
 import importlib
 import os
-import shlex
-import sys
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from d2l_lite import PACKAGES, installed
+from d2l_lite import PACKAGES, devices, installed
 from d2l_lite.command import environment, train_options
 from d2l_lite.command.run_folder import (
     BEST,
+    ENVIRONMENT,
+    OPTIONS,
     RESULT,
     RunError,
     RunFolder,
     best_epoch,
     locked,
 )
-from d2l_lite.command.train_options import (
-    DATASETS,
-    OPTIONS,
-    OptionError,
-    TrainOptions,
-)
+from d2l_lite.command.train_options import DATASETS, OptionError, TrainOptions
 from d2l_lite.files import read_json, write_json
 from d2l_lite.training.history import History
 from d2l_lite.training.trainer import Trainer
-
-ENVIRONMENT = "environment.json"
 
 
 def train(
@@ -65,9 +59,8 @@ def train(
     with locked(folder) if trainer.primary else nullcontext():
         if result := read_json(folder / RESULT, {}):
             return result
-        run = RunFolder(folder, module, trainer.primary)
-        if trainer.primary:
-            run.begin = lambda: _note(options, folder, module)
+        begin = partial(_note, options, folder, module)
+        run = RunFolder(folder, module, trainer.primary, begin)
         data = _data(options)
         history = _fit(options, trainer, data, run)
         return _tested(options, trainer, data, history, run) if trainer.primary else {}
@@ -92,14 +85,7 @@ def _framework(options: TrainOptions) -> ModuleType:
     name = options.framework
     _check_installed(name)
     # Before the framework starts: then it is too late for virtual devices.
-    engines = {
-        "pytorch": "torch_processes",
-        "tensorflow": "keras_strategy",
-        "jax": "jax_mesh",
-        "mxnet": "gluon_replicas",
-    }
-    engine = importlib.import_module(f"d2l_lite.devices.{engines[name]}")
-    engine.provide(options.devices)
+    devices.provide(name, options.devices)
     return importlib.import_module(f"d2l_lite.{name}")
 
 
@@ -134,9 +120,7 @@ def _check_folder(options: TrainOptions, folder: Path, resume: bool) -> None:
 def _note(options: TrainOptions, folder: Path, module: ModuleType) -> None:
     """Write what was asked, and what computes it, into the run's folder."""
     train_options.write(folder / OPTIONS, options.table())
-    command = shlex.join(["python", "-m", "d2l_lite", *sys.argv[1:]])
-    described = environment.describe(options.framework, module.device(), command)
-    environment.note(folder / ENVIRONMENT, described)
+    environment.note(folder / ENVIRONMENT, options.framework, module.device())
 
 
 def _data(options: TrainOptions) -> Any:

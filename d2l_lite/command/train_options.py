@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from d2l_lite import PACKAGES
+from d2l_lite.command.run_folder import OPTIONS
 from d2l_lite.data.cifar import CIFAR10, CIFAR100
 from d2l_lite.data.fashion_mnist import FashionMNIST
 from d2l_lite.data.scale import SCALES, named
@@ -20,8 +21,6 @@ from d2l_lite.networks import zoo
 from d2l_lite.training.schedules import SCHEDULES
 from d2l_lite.training.trainer import Trainer
 
-# In the folder of a run.
-OPTIONS = "options.toml"
 DATASETS = {
     "fashion-mnist": FashionMNIST,
     "cifar10": CIFAR10,
