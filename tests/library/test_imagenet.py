@@ -79,7 +79,7 @@ def server(network, tmp_path, monkeypatch):
 
 
 def files(folder):
-    """Without the locks of downloads, which stay."""
+    """What is there; a name with a dot in front is a lock."""
     return [path.name for path in folder.glob("[!.]*")]
 
 
