@@ -225,15 +225,6 @@ def test_info(tmp_path, run):
     ]
 
 
-def test_info_of_what_convert_reads(tmp_path, run, canonical):
-    path = tmp_path / "checkpoint.pth"
-    torch.save(wrapped("state_dict")(old_style(cast(torch.float16)(canonical))), path)
-    status, out, err = run("info", path)
-    assert (status, err) == (0, "")
-    assert "framework   pytorch\nentry       state_dict\n" in out
-    assert re.search(r"block1\.denselayer1\.norm1\.weight +8 +float16\n", out)
-
-
 def test_info_into_a_pipe_that_closes(tmp_path, canonical):
     path = tmp_path / "net.safetensors"
     weights.save(path, {name: t.numpy() for name, t in canonical.items()}, {})
