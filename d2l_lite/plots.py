@@ -1,11 +1,11 @@
 """Figures of images, predictions and confusion matrices; none needs a display.
 
-matplotlib is imported when something is drawn: it takes a third of a second.
+Explained in chapters/training.md. matplotlib is imported when something is drawn: it
+takes a third of a second.
 """
 
-import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,13 +18,6 @@ if TYPE_CHECKING:
 # yellow, which white paper swallows.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 BLUE, VERMILLION, *_ = PALETTE
-
-
-def kernel_shell() -> Any | None:
-    """Return IPython's shell if this process is a Jupyter kernel."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return shell if hasattr(shell, "kernel") else None
 
 
 def show_images(

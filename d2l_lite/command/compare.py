@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.ticker import LogLocator, NullFormatter
+import numpy as np
 
-from d2l_lite.command import options
+from d2l_lite.command import train_options
 from d2l_lite.command.run_folder import (
     ENVIRONMENT,
     HISTORY,
@@ -16,24 +16,11 @@ from d2l_lite.command.run_folder import (
     RunError,
     best_epoch,
 )
-from d2l_lite.figure import Figure, epoch_axis
 from d2l_lite.files import read_json, replacing
-from d2l_lite.plots import PALETTE
 from d2l_lite.training.history import History
 
-HEADER = (
-    "run",
-    "framework",
-    "network",
-    "data set",
-    "parameters",
-    "epochs",
-    "validation",
-    "test",
-    "s/epoch",
-    "images/s",
-    "MiB",
-)
+if TYPE_CHECKING:
+    from d2l_lite.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -54,31 +41,33 @@ class Record:
     result: dict[str, Any]
     environment: list[dict[str, Any]]
 
-    def row(self) -> tuple[str, ...]:
+    def row(self) -> dict[str, str]:
         """Its line of the table: accuracies of the best epoch, times of the mean one.
 
         Seconds and images per second are those of training without validation, the
         memory is the process's largest, in MiB. What is not known yet is a dash.
         """
-        values: dict[str, Any] = dict.fromkeys(HEADER, "–")
-        values |= {
+        accuracy = seconds = None
+        if len(self.history):
+            accuracy = self.history.validation_accuracy[best_epoch(self.history) - 1]
+            seconds = np.mean(self.history.seconds)
+        return {
             "run": self.name,
             "framework": self.options["framework"],
             "network": self.options["network"],
             "data set": self.options["dataset"],
+            "parameters": _shown(self.result.get("parameters"), ","),
             "epochs": f"{len(self.history)}/{self.options['epochs']}",
+            "validation": _shown(accuracy, ".4f"),
+            "test": _shown(self.result.get("test_accuracy"), ".4f"),
+            "s/epoch": _shown(seconds, ".0f"),
+            "images/s": _shown(self.result.get("images_per_second"), ".0f"),
+            "MiB": _shown(self.result.get("peak_memory_mib"), ","),
         }
-        if len(self.history):
-            best = best_epoch(self.history) - 1
-            seconds = sum(self.history.seconds) / len(self.history)
-            values["validation"] = f"{self.history.validation_accuracy[best]:.4f}"
-            values["s/epoch"] = f"{seconds:.0f}"
-        if self.result:
-            values["parameters"] = f"{self.result['parameters']:,}"
-            values["test"] = f"{self.result['test_accuracy']:.4f}"
-            values["images/s"] = f"{self.result['images_per_second']:.0f}"
-            values["MiB"] = f"{self.result['peak_memory_mib']:,}"
-        return tuple(map(str, values.values()))
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
 
 
 def read(folder: str | Path) -> Record:
@@ -89,12 +78,13 @@ def read(folder: str | Path) -> Record:
         ValueError, DataError: a file in it is damaged.
     """
     folder = Path(folder)
-    if not (folder / OPTIONS).is_file():
+    options = folder / OPTIONS
+    if not options.is_file():
         raise RunError(f"{folder}: holds no run of `python -m d2l_lite train`")
     history = folder / HISTORY
     return Record(
         folder.resolve().name,
-        options.read(folder / OPTIONS),
+        train_options.read(options),
         History.from_csv(history) if history.is_file() else History(),
         read_json(folder / RESULT, {}),
         read_json(folder / ENVIRONMENT, []),
@@ -102,51 +92,51 @@ def read(folder: str | Path) -> Record:
 
 
 def read_all(folders: Iterable[str | Path]) -> list[Record]:
-    """Read several runs; those whose folders have one name are called by their paths.
+    """Read several runs; if two folders have one name, paths are the runs' names.
 
     Raises:
         RunError, ValueError, DataError: as `read`.
     """
-    records = {folder: read(folder) for folder in folders}
-    names = [record.name for record in records.values()]
-    return [
-        replace(record, name=str(folder)) if names.count(record.name) > 1 else record
-        for folder, record in records.items()
-    ]
+    records = {str(folder): read(folder) for folder in folders}
+    if len({record.name for record in records.values()}) < len(records):
+        return [replace(record, name=path) for path, record in records.items()]
+    return list(records.values())
 
 
 def table(records: Iterable[Record]) -> list[tuple[str, ...]]:
     """The header and a row for each run."""
-    return [HEADER, *(record.row() for record in records)]
+    rows = [record.row() for record in records]
+    return [tuple(rows[0]), *(tuple(row.values()) for row in rows)]
 
 
-def curves(records: Sequence[Record], labels: Sequence[str] | None = None) -> Figure:
+def curves(records: Sequence[Record], labels: Sequence[str] | None = None) -> "Figure":
     """Draw loss (left) and error (right) of several runs over their epochs.
 
     Validation is drawn full, training dashed. `labels` are those of the legend, the
-    names of the folders if None.
+    names of the folders if None. Explained in chapters/results.md.
     """
+    # Here, for matplotlib takes a third of a second to import.
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    from d2l_lite.figure import Figure, epoch_axis
+    from d2l_lite.plots import PALETTE
+
+    labels = labels or [record.name for record in records]
     figure = Figure(8, 3.6)
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "error")):
-        for number, record in enumerate(records):
-            color = PALETTE[number % len(PALETTE)]
-            history, label = record.history, (labels or [])[number : number + 1]
-            for part, style in (("validation", "-"), ("train", "--")):
-                axes.plot(
-                    history.epoch,
-                    getattr(history, f"{part}_{name}"),
-                    style,
-                    color=color,
-                    linewidth=1.8 if style == "-" else 1.2,
-                    label=(label or [record.name])[0] if style == "-" else None,
-                )
+    loss, error = figure.subplots(1, 2)
+    for axes, name in ((loss, "loss"), (error, "error")):
+        for number, (record, label) in enumerate(zip(records, labels)):
+            epochs, color = record.history.epoch, PALETTE[number % len(PALETTE)]
+            validation = getattr(record.history, f"validation_{name}")
+            train = getattr(record.history, f"train_{name}")
+            axes.plot(epochs, validation, "-", color=color, linewidth=1.8, label=label)
+            axes.plot(epochs, train, "--", color=color, linewidth=1.2)
         epoch_axis(axes)
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.3, which="both")
-    loss, error = figure.axes
     loss.set_ylabel("cross-entropy (nats)")
     error.set_ylabel("share wrong")
     error.legend(title="validation full, training dashed", title_fontsize="small")

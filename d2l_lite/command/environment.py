@@ -2,11 +2,11 @@
 
 import os
 import platform
+import shlex
 import sys
 import time
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,11 +22,11 @@ VERSIONED = {
 }
 
 
-def describe(framework: str, device: object, command: str) -> dict[str, Any]:
-    """This process: when it began, its command, versions and hardware."""
-    return {
+def note(path: Path, framework: str, device: object) -> None:
+    """Add this process to a run's file: when it began, command, versions, hardware."""
+    described = {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": command,
+        "command": shlex.join(["python", "-m", "d2l_lite", *sys.argv[1:]]),
         "versions": {
             "python": platform.python_version(),
             "d2l_lite": __version__,
@@ -39,10 +39,6 @@ def describe(framework: str, device: object, command: str) -> dict[str, Any]:
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
         "device": str(device),
     }
-
-
-def note(path: Path, described: dict[str, Any]) -> None:
-    """Add a process to the list of those that a run has had."""
     write_json(path, [*read_json(path, []), described])
 
 

@@ -1,6 +1,6 @@
-"""The folder of a training: what was asked, where it stands, and its networks."""
+"""The folder of a training: where it stands, its networks, and what it took."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,13 +11,13 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from d2l_lite.command.environment import peak_memory
-from d2l_lite.files import damaged, replacing, write_json
+from d2l_lite.files import damaged, replacing
 from d2l_lite.networks import weights
 from d2l_lite.training.history import History
 from d2l_lite.training.state import State, Step, TrainingDiverged
 
 # Of state.safetensors; another one is not read.
-FORMAT = 1
+FORMAT = 2
 STATE, BEST, LAST = "state.safetensors", "best.safetensors", "last.safetensors"
 HISTORY, RESULT = "history.csv", "result.json"
 OPTIONS, ENVIRONMENT = "options.toml", "environment.json"
@@ -28,30 +28,26 @@ class RunError(ValueError):
 
 
 @dataclass
-class Run:
-    """Keeps a training in a folder, so that it can go on when its process has ended.
+class RunFolder:
+    """Keeps a training after each epoch, so that it goes on when its process has ended.
 
     `state.safetensors` has weights, velocities, the generator and the history. It is
     replaced whole, and alone decides where the training stands; the other files follow
     it, and those that a killed process did not come to are written on `start`.
 
+    Explained in chapters/results.md.
+
     Args:
         folder: of the run, which exists.
         module: the framework's, `d2l_lite.pytorch` for example.
-        every: steps between two checkpoints within an epoch, 0 for none.
         writes: False in a process that trains along with the one that writes.
-        begin: called when the model is ready to be trained.
-
-    Attributes:
-        started: whether it was.
+        begin: called by the one that writes when the model is ready to be trained.
     """
 
     folder: Path
     module: ModuleType
-    every: int = 0
     writes: bool = True
     begin: Callable[[], None] = lambda: None
-    started: bool = field(default=False, init=False)
     peak: int = field(default=0, init=False)  # MiB, of earlier processes
 
     def start(self, model: Any, step: Step, state: State) -> State:
@@ -61,8 +57,8 @@ class Run:
             RunError: the state is one of another network, framework or format.
             DataError: it is damaged.
         """
-        self.begin()
-        self.started = True
+        if self.writes:
+            self.begin()
         path = self.folder / STATE
         if not path.exists():
             return state
@@ -81,71 +77,47 @@ class Run:
         except weights.WeightsError as error:
             raise RunError(f"{path}: a run of another network: {error}") from None
         step.write(velocities)
-        state = State(
-            metadata["generator"],
-            History(**metadata["history"]),
-            [
-                (loss, right, int(size))
-                for loss, right, size in arrays["results"].tolist()
-            ],
-            metadata["seconds"],
-        )
         self.peak = metadata["peak_memory_mib"]
+        history = History(**metadata["history"])
         if self.writes:
-            self._write_readable(model, state)
-        return state
-
-    def due(self, steps: int) -> bool:
-        """Whether to keep the state within an epoch, after so many of its steps."""
-        return self.every > 0 and steps % self.every == 0
+            self._write_readable(model, history)
+        return State(metadata["generator"], history)
 
     def keep(self, model: Any, step: Step, state: State) -> None:
-        """Replace the state by a newer one, and the files for readers with it."""
+        """Replace the state by a newer one, and the files for readers with it.
+
+        Raises:
+            TrainingDiverged: a weight or velocity is no finite number; the state stays.
+        """
         # By all processes: some engines gather what they read.
         arrays = {f"weights/{n}": a for n, a in self.module.get_weights(model).items()}
         arrays |= {f"velocities/{name}": array for name, array in step.read().items()}
         if not self.writes:
             return
         if not all(np.isfinite(array).all() for array in arrays.values()):
-            where = f"epoch {len(state.history) + bool(state.results)}"
-            if state.results:
-                where = f"step {len(state.results)} of {where}"
+            where = f"the end of epoch {len(state.history)}"
             raise TrainingDiverged(where, "not all weights are finite", state.history)
-        arrays["results"] = np.array(state.results, np.float64).reshape(-1, 3)
         self.peak = max(self.peak, peak_memory())
         metadata = {
             "format": FORMAT,
             "framework": self._framework,
             "generator": state.generator,
             "history": asdict(state.history),
-            "seconds": state.seconds,
             "peak_memory_mib": self.peak,
         }
         weights.save(self.folder / STATE, arrays, metadata)
-        self._write_readable(model, state)
-
-    def finish(self, history: History, result: Mapping[str, Any]) -> dict[str, Any]:
-        """Write `result.json`: of the best network, with what the training took."""
-        best = best_epoch(history)
-        result = dict(result) | {
-            "best_epoch": best,
-            "validation_accuracy": history.validation_accuracy[best - 1],
-            "training_seconds": sum(history.seconds),
-            "peak_memory_mib": max(self.peak, peak_memory()),
-        }
-        write_json(self.folder / RESULT, result)
-        return result
+        self._write_readable(model, state.history)
 
     @property
     def _framework(self) -> str:
         return self.module.__name__.rpartition(".")[2]
 
-    def _write_readable(self, model: Any, state: State) -> None:
+    def _write_readable(self, model: Any, history: History) -> None:
         self.module.save(model, self.folder / LAST)
-        if not state.results and best_epoch(state.history) == len(state.history):
+        if best_epoch(history) == len(history):
             with replacing(self.folder / BEST, "wb") as file:
                 file.write((self.folder / LAST).read_bytes())
-        state.history.to_csv(self.folder / HISTORY)
+        history.to_csv(self.folder / HISTORY)
 
 
 def _part(arrays: weights.Weights, prefix: str) -> dict[str, np.ndarray]:

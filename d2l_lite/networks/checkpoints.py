@@ -1,4 +1,7 @@
-"""Checkpoints of torchvision, timm and training scripts as canonical weights."""
+"""Checkpoints of torchvision, timm and training scripts as canonical weights.
+
+The canonical names are explained in chapters/four_frameworks.md.
+"""
 
 import importlib
 import re

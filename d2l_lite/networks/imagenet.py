@@ -1,4 +1,7 @@
-"""ImageNet: published weights, pictures as the networks want them, names of classes."""
+"""ImageNet: published weights, pictures as the networks want them, names of classes.
+
+Explained in chapters/densenet_zoo.md.
+"""
 
 import os
 from functools import cache
@@ -85,16 +88,9 @@ def prepare(image: str | os.PathLike | Image.Image | np.ndarray) -> np.ndarray:
         OSError: the file cannot be read.
     """
     picture = _rgb(_opened(image))
-    # Of a long strip only what can be in the middle is resized.
-    width, height = picture.size
-    most = 8 * min(width, height)
-    left, top = (max(0, length - most) // 2 for length in picture.size)
-    picture = picture.crop((left, top, width - left, height - top))
-    width, height = picture.size
-    short, long = min(width, height), max(width, height)
     # Rounded as in torchvision.transforms: resize down, centre to the even number.
-    longer_side = int(SHORTER_SIDE * long / short)
-    size = (SHORTER_SIDE, longer_side)[:: -1 if width > height else 1]
+    short = min(picture.size)
+    size = tuple(int(SHORTER_SIDE * length / short) for length in picture.size)
     picture = picture.resize(size, Image.Resampling.BILINEAR)
     left, top = (round((length - CROP) / 2) for length in size)
     pixels = np.asarray(picture.crop((left, top, left + CROP, top + CROP)))

@@ -49,6 +49,7 @@ def stages(name: str, size: Size, **changes: object) -> list[Stage]:
 
     No framework is needed and no array made: they follow from the arguments, as in
     Table 1 of Huang et al., "Densely Connected Convolutional Networks" (CVPR 2017).
+    Explained in chapters/densenet_zoo.md.
 
     Args:
         name: a network of the zoo.
@@ -59,75 +60,7 @@ def stages(name: str, size: Size, **changes: object) -> list[Stage]:
         ValueError: an unknown name or argument, a value out of its range, or images
             too small for the network.
     """
-    return _stages("stages", name, size, changes)[1]
-
-
-def kept_for_backward(name: str, size: Size, **changes: object) -> list[Kept]:
-    """The bytes that a network's stages keep of one image for the backward pass.
-
-    Counted is what some derivative needs, in float32, an array once however many need
-    it. These are the rules of the chapter "Memory":
-
-    - a convolution and the classifier keep what they read, the first one the images;
-    - a normalisation keeps what it reads: in a dense layer or a transition that is a
-      concatenation, a copy of its own;
-    - ReLU keeps what it puts out, which the next convolution or average reads;
-    - max pooling keeps a place, dropout a factor, for each number that it puts out;
-    - average pooling and concatenation keep nothing.
-
-    With `memory_efficient=True` a dense block reads again: instead of all that its
-    layers' first convolutions and the normalisations in front have read, it keeps the
-    features that are read there, its input and what each layer but the last puts out
-    (Pleiss et al., "Memory-Efficient Implementation of DenseNets", 2017).
-
-    Not counted: weights, their gradients and the optimizer's state, a normalisation's
-    statistics, the loss, and what exists only for a moment: a step's peak is higher.
-    PyTorch also keeps what average pooling reads, and notes a place in eight bytes.
-
-    Args:
-        name: a network of the zoo.
-        size: pixels of a side of the images, or (height, width).
-        changes: arguments of `DenseNet` that replace the network's; whatever
-            `memory_efficient` is, both are counted.
-
-    Raises:
-        ValueError: as `stages` does.
-    """
-    given, rows = _stages("kept_for_backward", name, size, changes)
-    growth, drops = given["growth_rate"], given["dropout"] > 0
-    # Beside what is read again: a bottleneck's second normalisation and convolution
-    # read, and dropout's masks of both convolutions.
-    inner = (8 + 4 * drops) * growth if given["bottleneck"] else 0
-    inner += drops * growth
-    found = []
-    read, area = given["in_channels"], _area(size)
-    for stage in rows:
-        made, area_made = stage.channels, _area(stage.size)
-        again = 0
-        if stage.name == "convolution":
-            behind = 0 if given["small_inputs"] else 2 * made * area_made
-            kept = read * area + behind
-        elif stage.name == "pooling":
-            kept = made * area_made
-        elif stage.name.startswith("transition"):
-            kept = (2 * read + drops * made) * area
-        elif stage.name == "classification":
-            kept = (2 * area + 1) * read
-        else:
-            widths = range(read, made, growth)
-            always = len(widths) * inner
-            kept = (2 * sum(widths) + always) * area
-            again = (widths[-1] + always) * area
-        found.append(Kept(stage.name, 4 * kept, 4 * (again or kept)))
-        read, area = made, area_made
-    return found
-
-
-def _stages(
-    function: str, name: str, size: Size, changes: dict[str, object]
-) -> tuple[dict[str, object], list[Stage]]:
-    """The arguments of a network and its stages; errors open with `function`."""
-    call = f"{function}({name!r}, size={size!r})"
+    call = f"stages({name!r}, size={size!r})"
     square = not isinstance(size, (tuple, list))
     if square:
         check_integer(size, 1, None, call)
@@ -135,7 +68,7 @@ def _stages(
     else:
         check_size(size, call)
         pixels = tuple(size)
-    given = zoo.arguments(name, function, **changes)
+    given = zoo.arguments(name, "stages", **changes)
     config, bias = given["block_config"], given["bias"]
     pools = not given["small_inputs"]
     check_pixels(*pixels, len(config) - 1, pools, call)
@@ -173,7 +106,69 @@ def _stages(
     pixels, classes = (1, 1), given["num_classes"]
     parameters = 2 * channels + (channels + 1) * classes
     add("classification", classes, parameters, channels * classes)
-    return given, rows
+    return rows
+
+
+def kept_for_backward(name: str, size: Size, **changes: object) -> list[Kept]:
+    """The bytes that a network's stages keep of one image for the backward pass.
+
+    Counted is what some derivative needs, in float32, an array once however many need
+    it. These are the rules of chapters/memory.md:
+
+    - a convolution and the classifier keep what they read, the first one the images;
+    - a normalisation keeps what it reads: in a dense layer or a transition that is a
+      concatenation, a copy of its own;
+    - ReLU keeps what it puts out, which the next convolution or average reads;
+    - max pooling keeps a place, dropout a factor, for each number that it puts out;
+    - average pooling and concatenation keep nothing.
+
+    With `memory_efficient=True` a dense block reads again: instead of all that its
+    layers' first convolutions and the normalisations in front have read, it keeps the
+    features that are read there, its input and what each layer but the last puts out
+    (Pleiss et al., "Memory-Efficient Implementation of DenseNets", 2017).
+
+    Not counted: weights, their gradients and the optimizer's state, a normalisation's
+    statistics, the loss, and what exists only for a moment: a step's peak is higher.
+    PyTorch also keeps what average pooling reads, and notes a place in eight bytes.
+
+    Args:
+        name: a network of the zoo.
+        size: pixels of a side of the images, or (height, width).
+        changes: arguments of `DenseNet` that replace the network's; whatever
+            `memory_efficient` is, both are counted.
+
+    Raises:
+        ValueError: as `stages` does.
+    """
+    given = zoo.arguments(name, "kept_for_backward", **changes)
+    rows = stages(name, size, **changes)
+    growth, drops = given["growth_rate"], given["dropout"] > 0
+    # Beside what is read again: a bottleneck's second normalisation and convolution
+    # read, and dropout's masks of both convolutions.
+    inner = (8 + 4 * drops) * growth if given["bottleneck"] else 0
+    inner += drops * growth
+    found = []
+    read, area = given["in_channels"], _area(size)
+    for stage in rows:
+        made, area_made = stage.channels, _area(stage.size)
+        again = 0
+        if stage.name == "convolution":
+            behind = 0 if given["small_inputs"] else 2 * made * area_made
+            kept = read * area + behind
+        elif stage.name == "pooling":
+            kept = made * area_made
+        elif stage.name.startswith("transition"):
+            kept = (2 * read + drops * made) * area
+        elif stage.name == "classification":
+            kept = (2 * area + 1) * read
+        else:
+            widths = range(read, made, growth)
+            always = len(widths) * inner
+            kept = (2 * sum(widths) + always) * area
+            again = (widths[-1] + always) * area
+        found.append(Kept(stage.name, 4 * kept, 4 * (again or kept)))
+        read, area = made, area_made
+    return found
 
 
 def _layer(read: int, growth: int, bottleneck: bool) -> list[tuple[int, int, int]]:

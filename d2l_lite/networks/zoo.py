@@ -1,4 +1,7 @@
-"""Networks by name: the arguments of `DenseNet` that make each of them."""
+"""Networks by name: the arguments of `DenseNet` that make each of them.
+
+Explained in chapters/densenet_zoo.md.
+"""
 
 import difflib
 import math

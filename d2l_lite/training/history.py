@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d2l_lite.files import replacing
-from d2l_lite.plots import BLUE, VERMILLION
 
 if TYPE_CHECKING:
     from d2l_lite.figure import Figure
@@ -24,6 +23,8 @@ class History:
     Losses are mean cross-entropies in nats, errors the shares of wrong predictions
     from 0 to 1; the learning rate is that of the epoch's last step, and the seconds
     are those spent on training, without validation.
+
+    Explained in chapters/training.md.
     """
 
     epoch: list[int] = _column()
@@ -97,32 +98,33 @@ class History:
             try:
                 history.append(**dict(zip(header, row, strict=True)))
             except ValueError:
-                raise ValueError(
-                    f"{path}, line {number}: {','.join(row)!r} is not "
-                    f"{len(header)} numbers"
-                ) from None
+                found = f"{','.join(row)!r} is not {len(header)} numbers"
+                raise ValueError(f"{path}, line {number}: {found}") from None
         return history
 
     def plot(self) -> "Figure":
         """Draw loss (left) and accuracy (right) over the epochs."""
         # Here, for matplotlib takes a third of a second to import.
         from d2l_lite.figure import Figure, epoch_axis
+        from d2l_lite.plots import BLUE, VERMILLION
 
         figure = Figure(8, 3)
-        for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy")):
-            for part, style in (
-                ("train", {"color": BLUE, "linestyle": "--", "marker": "o"}),
-                ("validation", {"color": VERMILLION, "linestyle": "-", "marker": "s"}),
+        loss, accuracy = figure.subplots(1, 2)
+        for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
+            for part, color, style in (
+                ("train", BLUE, "--o"),
+                ("validation", VERMILLION, "-s"),
             ):
                 values = getattr(self, f"{part}_{name}")
-                axes.plot(self.epoch, values, label=part, markersize=4, **style)
+                axes.plot(
+                    self.epoch, values, style, color=color, label=part, markersize=4
+                )
             epoch_axis(axes)
             axes.set_xlim(0.5, max(self.epoch, default=1) + 0.5)
             if not self.epoch:
                 axes.set_yticks([])
             axes.grid(alpha=0.3)
             axes.legend()
-        loss, accuracy = figure.axes
         loss.set_ylabel("cross-entropy (nats)")
         accuracy.set_ylabel("accuracy (share right)")
         return figure

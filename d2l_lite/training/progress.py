@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from d2l_lite.plots import kernel_shell
+from d2l_lite.notebook import kernel_shell
 from d2l_lite.training.history import History
 
 Results = Sequence[tuple[float, float, int]]

@@ -1,4 +1,7 @@
-"""Learning rates over a training, as factors of the highest one."""
+"""Learning rates over a training, as factors of the highest one.
+
+Explained in chapters/training.md.
+"""
 
 
 def constant(step: int, total_steps: int) -> float:
@@ -11,6 +14,7 @@ def one_cycle(step: int, total_steps: int) -> float:
 
     The triangle of Smith and Topin, "Super-Convergence" (2017, arXiv:1708.07120), with
     an early peak; the first and the last step still move, so that none is wasted.
+    Steps count from 0.
     """
     peak = int(0.3 * total_steps)
     return min((step + 1) / (peak + 1), (total_steps - step) / (total_steps - peak))

@@ -12,7 +12,7 @@ import pytest
 import tiny
 from frameworks import FRAMEWORKS, PACKAGES, d2l
 
-from d2l_lite.__main__ import main
+from d2l_lite.command.command_line import main
 from d2l_lite.networks import weights
 
 torch = pytest.importorskip("torch")
@@ -225,15 +225,6 @@ def test_info(tmp_path, run):
     ]
 
 
-def test_info_of_what_convert_reads(tmp_path, run, canonical):
-    path = tmp_path / "checkpoint.pth"
-    torch.save(wrapped("state_dict")(old_style(cast(torch.float16)(canonical))), path)
-    status, out, err = run("info", path)
-    assert (status, err) == (0, "")
-    assert "framework   pytorch\nentry       state_dict\n" in out
-    assert re.search(r"block1\.denselayer1\.norm1\.weight +8 +float16\n", out)
-
-
 def test_info_into_a_pipe_that_closes(tmp_path, canonical):
     path = tmp_path / "net.safetensors"
     weights.save(path, {name: t.numpy() for name, t in canonical.items()}, {})
@@ -406,7 +397,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, canonical):
     target.write_bytes(b"as before")
     # The system ends a file at ten kilobytes, as a full disk would.
     code = (
-        "import resource, sys; from d2l_lite.__main__ import main; "
+        "import resource, sys; from d2l_lite.command.command_line import main; "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000)); "
         "sys.exit(main(sys.argv[1:]))"
     )
@@ -422,21 +413,30 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, canonical):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["convert"], ["convert", "in"], ["info"], ["fly", "a"]], ids=str
+    ("arguments", "message"),
+    [
+        ([], "Expected one of {train, plot, compare, convert, info}"),
+        (["convert"], "IN"),
+        (["convert", "in"], "OUT"),
+        (["info"], "FILE"),
+        (["compare"], "name the folder of a run"),
+        (["fly", "a"], "Unrecognized options: fly"),
+    ],
 )
-def test_wrong_usage(arguments, capsys):
+def test_wrong_usage(arguments, message, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: python -m d2l_lite")
+    out, err = capsys.readouterr()
+    assert out == "" and message in err
 
 
-@pytest.mark.parametrize("command", ["convert", "info"])
+@pytest.mark.parametrize("command", ["train", "plot", "compare", "convert", "info"])
 def test_help_shows_an_example(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])
     assert end.value.code == 0
-    assert f"example: python -m d2l_lite {command} " in capsys.readouterr().out
+    assert f"Example: python -m d2l_lite {command} " in capsys.readouterr().out
 
 
 def test_the_command_line_imports_no_framework():
@@ -453,7 +453,8 @@ def test_the_command_line_imports_no_framework():
 def test_a_conversion_imports_no_second_framework(tmp_path):
     code = (
         "import sys\n"
-        "from d2l_lite import checkpoints, jax\n"
+        "from d2l_lite import jax\n"
+        "from d2l_lite.networks import checkpoints\n"
         f"jax.save(jax.build({tiny.NAME!r}, **{tiny.CHANGES!r}), 'source')\n"
         "checkpoints.convert('source', 'target')\n"
         f"print([p for p in {list(PACKAGES.values())} if p in sys.modules])"

@@ -70,7 +70,7 @@ def test_rows_are_those_of_stages():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("densenet121", 28), r"^kept_for_backward\('densenet121', size=28\): images"),
+        (("densenet121", 28), r"^stages\('densenet121', size=28\): images of 28×28"),
         (("densenet120", 32), r"^kept_for_backward\('densenet120'\): unknown network"),
         (("densenet121", 0), "must be an integer, at least 1"),
     ],

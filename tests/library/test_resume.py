@@ -35,7 +35,6 @@ def training(framework, data, folder, *words, **changes):
         "epochs": 4,
         "dropout": 0.2,
         "seed": 3,
-        "checkpoint-every": 1,
         "out": folder,
     } | changes
     words += tuple(w for name, value in options.items() for w in (f"--{name}", value))
@@ -73,7 +72,7 @@ def test_killed_twice_it_ends_the_same(framework, data, tmp_path):
         running = training(framework, data, killed)
         while running.poll() is None and stamp(killed) == before:
             time.sleep(0.01)
-        # Steps take some hundredths of a second, checkpoints as long.
+        # An epoch of four steps takes some tenths of a second.
         time.sleep(rng.uniform(0, 0.3))
         running.kill()
         running.communicate()

@@ -15,7 +15,7 @@ import pytest
 import toy
 from runs import finished, stamp
 
-from d2l_lite.command.run_folder import Run, RunError, best_epoch, locked
+from d2l_lite.command.run_folder import RunError, RunFolder, best_epoch, locked
 from d2l_lite.networks import weights
 from d2l_lite.training.history import History
 from d2l_lite.training.state import TrainingDiverged
@@ -28,8 +28,8 @@ SPAWN = multiprocessing.get_context("spawn")
 def fit(folder, epochs=2, model=None, module=toy):
     """Train the toy in a folder, from where the folder stands."""
     with locked(folder):
-        run = Run(folder, module, every=3)
-        return toy.train(model or toy.toy_model(), epochs, run)
+        keeper = RunFolder(folder, module)
+        return toy.train(model or toy.toy_model(), epochs, keeper)
 
 
 def start(folder, epochs, before):
@@ -106,9 +106,8 @@ def die_at(stop):
     Path.replace = replace
 
 
-# Nine steps an epoch, a checkpoint after every third. A checkpoint gives three files
-# their names, at an epoch's end and with a new best network four: 10 changes an epoch.
-@pytest.mark.parametrize("stop", range(1, 41))
+# An epoch's end gives four files their names: both epochs have the best network so far.
+@pytest.mark.parametrize("stop", range(1, 17))
 def test_killed_between_any_two_files(stop, uninterrupted, tmp_path):
     assert status(started(tmp_path, 2, partial(die_at, stop))) == -signal.SIGKILL
     fit(tmp_path)
@@ -121,12 +120,12 @@ def test_an_uninterrupted_run_is_what_fit_gives_without_a_folder(tmp_path):
         history = toy.train(model, 4, keeper)
         return model["weight"].tolist(), [row[:-1] for row in history.rows()]
 
-    assert trained(Run(tmp_path, toy, every=2)) == trained()
+    assert trained(RunFolder(tmp_path, toy)) == trained()
 
 
 def test_a_full_disk_loses_nothing(uninterrupted, tmp_path, capfd):
-    # Killed in the second epoch, when the state has become larger.
-    assert status(started(tmp_path, 2, partial(die_at, 27))) == -signal.SIGKILL
+    # Killed before the second epoch is kept: its state will be larger than this one.
+    assert status(started(tmp_path, 2, partial(die_at, 9))) == -signal.SIGKILL
     before = (tmp_path / "state.safetensors").read_bytes()
 
     limit = len(before) - 1
@@ -157,25 +156,28 @@ def test_one_process_at_a_time(tmp_path, capfd):
 
 def test_weights_that_are_no_numbers_are_not_kept(tmp_path):
     class Spoiled(toy.SoftmaxTrainer):
-        """Its sixth step has a finite loss, and leaves weights without one."""
+        """Each of its steps has a finite loss; the last leaves weights without one."""
 
         def prepare(self, model):
             step = super().prepare(model)
 
             def train(*batch):
                 result = step(*batch)
-                if len(self.steps()) == 6:
-                    model["weight"][0, 0] = np.nan
+                if len(self.steps()) == 2 * 8:
+                    model["weight"][0, 0] = np.inf
                 return result
 
             return replace(step, train=train)
 
+        def evaluate(self, model, image_set):
+            return 0.5, 0.5
+
     trainer = Spoiled(max_epochs=2, batch_size=8, progress="none")
-    message = "diverged at step 6 of epoch 1: not all weights are finite"
+    message = "diverged at the end of epoch 2: not all weights are finite"
     with pytest.raises(TrainingDiverged, match=message):
-        trainer.fit(toy.toy_model(), toy.toy_data(), Run(tmp_path, toy, every=3))
-    arrays = weights.load(tmp_path / "state.safetensors")
-    assert len(arrays["results"]) == 3
+        trainer.fit(toy.toy_model(), toy.toy_data(), RunFolder(tmp_path, toy))
+    arrays, metadata = weights.read(tmp_path / "state.safetensors")
+    assert metadata["history"]["epoch"] == [1]
     assert np.isfinite(arrays["weights/weight"]).all()
 
 
@@ -206,8 +208,8 @@ def test_a_state_of_another_framework(kept):
 def test_a_state_of_another_format(kept):
     path = kept / "state.safetensors"
     arrays, metadata = weights.read(path)
-    weights.save(path, arrays, metadata | {"format": 2})
-    with pytest.raises(RunError, match="its format is 2, not 1"):
+    weights.save(path, arrays, metadata | {"format": 1})
+    with pytest.raises(RunError, match="its format is 1, not 2"):
         fit(kept)
 
 

@@ -180,14 +180,3 @@ def test_a_size_has_the_form_it_was_given():
 def test_what_makes_no_network(name, size, message):
     with pytest.raises(ValueError, match=message):
         stages(name, size)
-
-
-def test_one_transition_needs_and_unknown_arguments():
-    call, rule = (
-        r"stages\('densenet-40-12', size=1\)",
-        "1 transition needs at least 2×2",
-    )
-    with pytest.raises(ValueError, match=f"^{call}: images of 1×1 pixels: {rule}$"):
-        stages("densenet-40-12", 1, block_config=(1, 1))
-    with pytest.raises(ValueError, match="growth=12"):
-        stages("densenet-40-12", 32, growth=12)

@@ -9,10 +9,7 @@ from few_images import few_images
 from frameworks import FRAMEWORKS, d2l
 
 from d2l_lite.__main__ import main
-from d2l_lite.command import compare, environment, options
-from d2l_lite.command import run_folder as run
-from d2l_lite.command.train import train as train_in
-from d2l_lite.networks import weights
+from d2l_lite.command import compare, environment, train_options
 from d2l_lite.training.history import History
 
 pytestmark = pytest.mark.skipif("pytorch" not in FRAMEWORKS, reason="needs PyTorch")
@@ -58,11 +55,14 @@ def train(data, tmp_path, capsys, monkeypatch):
 # --- the recipe ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dataset", ["fashion-mnist", "cifar10", "cifar100", "svhn"])
-def test_the_papers_recipe_is_the_default(dataset, monkeypatch):
-    monkeypatch.delenv("D2L_LITE_SCALE", raising=False)
-    given = {"framework": "jax", "network": "densenet-40-12", "dataset": dataset}
-    found = options.effective(given)
+def chosen(folder):
+    """The options of a run, as its folder has them."""
+    return tomllib.loads((folder / "options.toml").read_text())
+
+
+@pytest.mark.parametrize("dataset", train_options.DATASETS)
+def test_the_papers_recipe_is_the_default(dataset):
+    found = train_options.recipe(dataset)
     assert found["scale"] == "full"
     # Huang et al. 2017, section 4.2 (training) and 4.1 (data).
     assert (found["batch_size"], found["learning_rate"]) == (64, 0.1)
@@ -77,14 +77,25 @@ def test_the_papers_recipe_is_the_default(dataset, monkeypatch):
     assert (found["precision"], found["compile"]) == ("float32", False)
 
 
-def test_a_quick_run_holds_fewer_images_out(monkeypatch):
-    given = {"framework": "jax", "network": "densenet", "dataset": "cifar10"}
-    quick = options.effective(given | {"scale": "quick"})
-    assert quick["validation"] == 400
+def test_what_is_not_typed_is_the_recipes(tmp_path, monkeypatch):
+    def words(*typed):
+        return train_options.defaults(typed)
+
+    monkeypatch.delenv("D2L_LITE_SCALE", raising=False)
+    usual = words("--dataset", "cifar10")
+    assert {"--epochs=300", "--augment", "--scale=full"} < set(usual)
+    assert {"--epochs=40", "--no-augment"} < set(words("--dataset", "svhn"))
+    # A quick run holds fewer images out.
+    quick = words("--dataset", "cifar10", "--scale", "quick")
+    assert "--validation=400" in quick
     monkeypatch.setenv("D2L_LITE_SCALE", "quick")
-    assert options.effective(given) == quick
-    assert options.effective(given | {"data": "."})["validation"] == 5000
-    assert options.effective(given | {"validation": 7})["validation"] == 7
+    assert words("--dataset", "cifar10") == quick
+    # Data of one's own are taken as they are.
+    assert words("--dataset", "cifar10", "--data", ".") == usual
+    # So is what a file says of the data set.
+    (tmp_path / "some.toml").write_text('dataset = "svhn"\nbatch-size = 32\n')
+    found = words("--config", str(tmp_path / "some.toml"))
+    assert {"--dataset=svhn", "--batch-size=32", "--epochs=40"} < set(found)
 
 
 # --- the folder of a run ------------------------------------------------------------
@@ -105,9 +116,8 @@ def test_a_run_and_what_it_leaves(train, tmp_path, data):
         "result.json",
         "state.safetensors",
     ]
-    chosen = tomllib.loads((folder / "options.toml").read_text())
-    assert set(chosen) == set(options.OPTIONS)
-    assert (chosen["seed"], chosen["augment"]) == (4, False)
+    assert set(chosen(folder)) == set(train_options.NAMES)
+    assert (chosen(folder)["seed"], chosen(folder)["augment"]) == (4, False)
     history = History.from_csv(folder / "history.csv")
     result = json.loads((folder / "result.json").read_text())
     best = result["best_epoch"] - 1
@@ -153,9 +163,9 @@ def test_a_config_file_repeats_a_run(train, tmp_path):
 def test_the_command_line_comes_before_the_file(train, tmp_path):
     (tmp_path / "some.toml").write_text("epochs = 9\nlearning-rate = 1\nseed = 7\n")
     train(config="some.toml", epochs=1)
-    chosen = tomllib.loads((tmp_path / "run" / "options.toml").read_text())
-    assert (chosen["epochs"], chosen["seed"]) == (1, 7)
-    assert chosen["learning_rate"] == 1.0
+    found = chosen(tmp_path / "run")
+    assert (found["epochs"], found["seed"]) == (1, 7)
+    assert found["learning_rate"] == 1.0
 
 
 def test_quiet_prints_the_result_alone(train):
@@ -191,19 +201,18 @@ def test_resume_needs_nothing_but_the_folder(train):
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        (["--framework", "torch"], 2, "invalid choice: 'torch'"),
-        (["--framework", None], 2, "--framework: must be given"),
+        (["--framework", "torch"], 2, "invalid choice 'torch'"),
+        (["--framework", None], 2, "--framework {pytorch,"),
         (["--network", "densenet-bc-40"], 2, "nearest names: densenet-bc-40-12"),
-        (["--dataset", "mnist"], 2, "invalid choice: 'mnist'"),
+        (["--dataset", "mnist"], 2, "invalid choice 'mnist'"),
         (["--epochs", "0"], 2, "Trainer(max_epochs=0): must be an integer, at least 1"),
-        (["--batch-size", "x"], 2, "invalid int value: 'x'"),
+        (["--batch-size", "x"], 2, "Error parsing --batch-size: "),
         (["--dropout", "1"], 2, "build(dropout=1.0): must be a number"),
         (["--validation", "80"], 2, "FashionMNIST(validation=80): must be an integer"),
-        (["--epoch", "3"], 2, "unrecognized arguments: --epoch"),
+        (["--epoch", "3"], 2, "Perhaps you meant: --epochs"),
         (["--devices", "-1"], 2, "Trainer(devices=-1): must be an integer, at least 1"),
         (["--devices", "3"], 2, "64 images cannot be shared equally by 3 devices"),
         (["--precision", "float16"], 2, "Trainer(precision='float16'): "),
-        (["--checkpoint-every", "-1"], 2, "checkpoint_every=-1: must be an integer"),
         (["--config", "none.toml"], 1, "none.toml: No such file or directory"),
         (["--data", "nowhere"], 1, "not found, nor with .gz"),
     ],
@@ -212,7 +221,8 @@ def test_wrong_options(words, status, message, train, tmp_path):
     name, value = words
     found, out, err = train(**{name[2:].replace("-", "_"): value})
     assert found == status
-    assert message in err
+    # Without tyro's frame and line ends.
+    assert message in " ".join(err.replace("│", " ").split())
     assert out == ""
     assert not list(tmp_path.glob("run/[!.]*"))
 
@@ -220,20 +230,20 @@ def test_wrong_options(words, status, message, train, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("epoch = 3", "unknown option epoch; nearest names: epochs"),
-        ('epochs = "3"', "epochs = '3': must be a whole number"),
-        ("epochs = 3.5", "epochs = 3.5: must be a whole number"),
-        ("augment = 1", "augment = 1: must be true or false"),
-        ("learning_rate = true", "learning_rate = True: must be a number"),
-        ('schedule = "cosine"', "schedule = 'cosine': choose from constant, one-cycle"),
-        ("epochs 3", "not a TOML file"),
+        ("epoch = 3", "some.toml: unknown option epoch; nearest names: epochs"),
+        ("epochs = 3.5", "Error parsing --epochs: "),
+        ("augment = 1", "Unrecognized options: 1"),
+        ("learning_rate = true", "Missing value for argument '--learning-rate'"),
+        ('schedule = "cosine"', "invalid choice 'cosine' for argument '--schedule'"),
+        ("epochs 3", "some.toml: not a TOML file"),
     ],
 )
 def test_wrong_files_of_options(text, message, train, tmp_path):
     (tmp_path / "some.toml").write_text(text)
-    status, _, err = train(config="some.toml")
+    status, _, err = train(config="some.toml", epochs=None)
     assert status == 2
-    assert f"some.toml: {message}" in err
+    assert message in err
+    assert "some.toml: " in err or "Options of the file of --config count" in err
     assert not (tmp_path / "run").exists()
 
 
@@ -253,38 +263,23 @@ def test_a_folder_with_something_else_is_left_alone(train, tmp_path):
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
 
 
-def test_a_run_goes_on_with_its_own_options_only(train):
+def test_a_run_goes_on_with_its_own_options_only(train, tmp_path):
     train("--quiet", epochs=1)
     status, _, err = train("--resume", epochs=1, network="densenet-40-12", seed=5)
     assert status == 2
-    assert "network is 'densenet' there, not 'densenet-40-12'; seed is 0 there" in err
-    assert train("--resume", "--quiet", epochs=1, checkpoint_every=7)[0] == 0
+    assert "network is 'densenet' there, not 'densenet-40-12'" in err
+    assert "seed is 0 there, not 5" in err
+    elsewhere = few_images(tmp_path / "elsewhere")
+    assert train("--resume", "--quiet", epochs=1, data=elsewhere)[0] == 0
 
 
-def test_divergence_keeps_the_last_good_state(train, tmp_path):
+def test_divergence(train, tmp_path):
     # The first step leaves huge weights, with which the second has no loss.
-    status, _, err = train(learning_rate=1e18, batch_size=16, checkpoint_every=1)
+    status, _, err = train(learning_rate=1e18, batch_size=16)
     assert status == 3
     assert "train: training diverged at step 2, in epoch 1: the loss is nan" in err
-    assert (
-        "a smaller rate, in another folder: this one keeps the last good state" in err
-    )
-    arrays = weights.load(tmp_path / "run" / "state.safetensors")
-    assert len(arrays["results"]) == 1
-    assert all(np.isfinite(array).all() for array in arrays.values())
+    assert "in another folder: this one keeps the last good state" in err
     assert not (tmp_path / "run" / "result.json").exists()
-
-
-def test_the_function_refuses_what_the_command_line_refuses(tmp_path):
-    given = {"framework": "pytorch", "network": "densenet", "dataset": "cifar10"}
-    for wrong, message in (
-        ({"lr": 1}, "train: unknown option lr"),
-        ({"framework": "torch"}, "framework = 'torch': choose from pytorch"),
-        ({"epochs": 0}, "must be an integer, at least 1"),
-    ):
-        with pytest.raises(options.OptionError, match=message):
-            train_in(given | wrong, tmp_path)
-    assert not list(tmp_path.iterdir())
 
 
 # --- several runs -------------------------------------------------------------------
@@ -312,11 +307,11 @@ def test_compare_prints_a_table(train, two_runs, tmp_path):
 def test_a_run_in_progress_has_dashes(two_runs, tmp_path):
     (tmp_path / "one" / "result.json").unlink()
     row = compare.read(tmp_path / "one").row()
-    named = dict(zip(compare.HEADER, row))
-    assert named["test"] == named["images/s"] == named["MiB"] == "–"
-    assert named["epochs"] == "2/2"
+    assert row["test"] == row["images/s"] == row["MiB"] == "–"
+    assert row["epochs"] == "2/2"
     (tmp_path / "one" / "history.csv").unlink()
-    assert compare.read(tmp_path / "one").row()[5:8] == ("0/2", "–", "–")
+    row = compare.read(tmp_path / "one").row()
+    assert (row["epochs"], row["validation"], row["s/epoch"]) == ("0/2", "–", "–")
 
 
 def test_runs_of_one_name_are_called_by_their_paths(train, two_runs, tmp_path):
@@ -349,7 +344,7 @@ def test_a_folder_without_a_run(command, train, tmp_path):
 
 
 def test_a_damaged_record_is_named(train, two_runs, tmp_path):
-    (tmp_path / "one" / run.RESULT).write_text("{")
+    (tmp_path / "one" / "result.json").write_text("{")
     status, _, err = train.command("compare", *two_runs)
     assert status == 1
     assert "result.json: not a JSON file" in err

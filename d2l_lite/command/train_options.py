@@ -1,0 +1,180 @@
+"""The options of a training: a dataclass, from words, TOML files and the recipe."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from d2l_lite import PACKAGES
+from d2l_lite.command.run_folder import OPTIONS
+from d2l_lite.data.cifar import CIFAR10, CIFAR100
+from d2l_lite.data.fashion_mnist import FashionMNIST
+from d2l_lite.data.scale import SCALES, named
+from d2l_lite.data.svhn import SVHN
+from d2l_lite.files import replacing
+from d2l_lite.networks import zoo
+from d2l_lite.training.schedules import SCHEDULES
+from d2l_lite.training.trainer import Trainer
+
+DATASETS = {
+    "fashion-mnist": FashionMNIST,
+    "cifar10": CIFAR10,
+    "cifar100": CIFAR100,
+    "svhn": SVHN,
+}
+# Where the paper's recipe, section 4.2, is another: no augmentation, hence dropout, and
+# more images in fewer epochs (section 4.1).
+OWN = {"svhn": {"epochs": 40, "augment": False, "dropout": 0.2, "validation": 6000}}
+
+
+class OptionError(ValueError):
+    """An option that is unknown, missing, or has a wrong value."""
+
+
+@dataclass(kw_only=True)
+class TrainOptions(Trainer):
+    """What a training is asked for: a `Trainer`'s fields, and what it trains on what.
+
+    The defaults are the recipe of Huang et al. 2017, section 4.2, explained in
+    chapters/results.md.
+
+    Args:
+        max_epochs: times that the training images are gone through; SVHN has 40.
+        momentum: of the gradients.
+        nesterov: Nesterov's momentum.
+        weight_decay: times the weights, added to the gradient.
+        augment: mirror and shift the training images at random; SVHN's stay.
+        framework: what trains.
+        network: a name of the zoo, densenet-bc-40-12 for example.
+        dataset: what is learned.
+        scale: all images, or 4,000.
+        dropout: share of outputs that each layer forgets; SVHN has 0.2.
+        validation: training images that are held out; SVHN has 6000, a quick run 400.
+        memory_efficient: less memory, more time.
+        data: folder of the data set's files.
+
+    Raises:
+        ValueError: a value out of its range, or no such network.
+    """
+
+    max_epochs: Annotated[int, tyro.conf.arg(name="epochs")] = 300
+    schedule: Literal[*SCHEDULES] = "step"
+    augment: bool = True
+    progress: tyro.conf.Suppress[str | None] = None
+    framework: Literal[*PACKAGES]
+    network: str
+    dataset: Literal[*DATASETS]
+    scale: Literal[*SCALES] = "full"
+    dropout: float = 0.0
+    validation: int = 5000
+    memory_efficient: bool = False
+    data: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        changes = {"dropout": self.dropout, "memory_efficient": self.memory_efficient}
+        zoo.arguments(self.network, **changes)
+        if self.data:
+            self.data = str(Path(self.data).resolve())
+
+    def table(self) -> dict[str, Any]:
+        """The options under the names that they have in a TOML file."""
+        found = {name: getattr(self, field) for name, field in NAMES.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def trainer(self, progress: str | None) -> dict[str, Any]:
+        """The arguments of a framework's `Trainer`."""
+        found = {field.name: getattr(self, field.name) for field in fields(Trainer)}
+        return found | {"progress": progress}
+
+
+# The fields under their names in a TOML file, which are those of the command line.
+NAMES = {
+    "epochs" if field.name == "max_epochs" else field.name: field.name
+    for field in fields(TrainOptions)
+    if field.name != "progress"
+}
+
+
+def recipe(dataset: str | None = None, scale: str = "full") -> dict[str, Any]:
+    """The options that the paper has for a data set, by their names in a TOML file."""
+    found = {name: getattr(TrainOptions, field, None) for name, field in NAMES.items()}
+    found |= {"scale": scale} | OWN.get(dataset, {})
+    found |= {"validation": 400} if scale == "quick" else {}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What a TOML file has.
+
+    Raises:
+        OptionError: it is none; the message names the file.
+        OSError: the file cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise OptionError(f"{path}: not a TOML file ({error})") from None
+
+
+def write(path: Path, options: Mapping[str, Any]) -> None:
+    """Write options as the TOML file that `read` reads."""
+    with replacing(path, encoding="utf-8") as file:
+        for name, value in options.items():
+            # Text, numbers and truth values are spelled alike in JSON and TOML.
+            file.write(f"{name} = {json.dumps(value, ensure_ascii=False)}\n")
+
+
+@dataclass
+class Sources:
+    """The words of `train` that other options depend on."""
+
+    out: Path | None = None
+    resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    config: Path | None = None
+    dataset: str | None = None
+    scale: str | None = None
+    data: str | None = None
+
+
+def defaults(words: Sequence[str]) -> list[str]:
+    """Words for in front of those that were typed behind `train`, which come later.
+
+    They are the recipe's, those of the run that is resumed, and those of a file.
+
+    Raises:
+        OptionError: a file that is no TOML, or has an option that does not exist.
+        OSError: a file cannot be read.
+    """
+    typed, _ = tyro.cli(Sources, args=words, add_help=False, return_unknown_args=True)
+    found = {}
+    if typed.resume and typed.out and (typed.out / OPTIONS).exists():
+        found |= _checked(typed.out / OPTIONS)
+    if typed.config:
+        found |= _checked(typed.config)
+    known = found | {key: value for key, value in vars(typed).items() if value}
+    size = known.get("scale") or ("full" if "data" in known else named())
+    found = recipe(known.get("dataset"), size or "full") | found
+    return list(_words(found))
+
+
+def _checked(path: Path) -> dict[str, Any]:
+    table = {key.replace("-", "_"): value for key, value in read(path).items()}
+    for key in table.keys() - NAMES.keys():
+        near = ", ".join(difflib.get_close_matches(key, NAMES) or NAMES)
+        raise OptionError(f"{path}: unknown option {key}; nearest names: {near}")
+    return table
+
+
+def _words(table: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in table.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            yield f"--{flag}" if value else f"--no-{flag}"
+        else:
+            yield f"--{flag}={value}"
