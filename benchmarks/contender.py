@@ -15,12 +15,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from benchmarks.resident import STATUS, forget, resident
 from benchmarks.workload import Workload
 
-STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 Run = Callable[[], object]
 Measure = Callable[[], float]
 
@@ -58,18 +57,9 @@ def seconds(run: Run) -> float:
 def peak(run: Run) -> int:
     """Bytes that this process holds in a call, at most, beyond those before."""
     before = resident("VmRSS")
-    FORGET.write_text("5")  # the highest so far
+    forget()
     run()
     return resident("VmHWM") - before
-
-
-def resident(line: str) -> int:
-    """Bytes that this process holds (`VmRSS`) or has held (`VmHWM`), on Linux."""
-    for entry in STATUS.read_text().splitlines():
-        name, _, value = entry.partition(":")
-        if name == line:
-            return int(value.split()[0]) * 1024
-    raise KeyError(f"{STATUS} has no line {line}")
 
 
 # By unit, the value of a turn.

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contender import Measure, resident
+from benchmarks.contender import Measure
+from benchmarks.resident import resident
 from d2l_lite.data.fashion_mnist import FashionMNIST
 
 BATCH_SIZE = 64
