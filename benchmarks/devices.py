@@ -24,6 +24,7 @@ from csv_files import FILES, package, record
 from finished_step import finished_step
 
 from d2l_lite import PACKAGES
+from d2l_lite.devices import provide
 
 FILE = FILES / "many_devices" / "scaling.csv"
 # Devices, and the cores that they have together.
@@ -34,6 +35,7 @@ BATCH_SIZE = 64
 def images_per_second(framework: str, devices: int, steps: int) -> float | None:
     """Of the median step; None in a process that trains along."""
     importlib.import_module(f"d2l_lite.devices.{framework}").provide(devices)
+    provide(framework, devices)
     module = importlib.import_module(f"d2l_lite.{framework}")
     sync = framework != "mxnet" or devices == 1
     trainer = module.Trainer(max_epochs=1, devices=devices, sync_batch_norm=sync)

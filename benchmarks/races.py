@@ -83,10 +83,10 @@ def peer(name: str, function: str, goal: float | None = None, **options: Any) ->
 
 def limits(framework: str, workload: Workload, training: bool) -> Iterator[Entry]:
     """The workload's convolutions alone, and a matrix product of as many operations."""
-    options = {"workload": workload, "training": training}
-    yield Entry("matmul", "processor.matrix_product", options, limit=True)
-    options = options | {"framework": framework}
-    yield Entry("convolutions", "layers.convolutions", options, limit=True)
+    product = {"workload": workload, "training": training}
+    alone = {"framework": framework, **product}
+    yield Entry("matmul", "processor.matrix_product", product, limit=True)
+    yield Entry("convolutions", "layers.convolutions", alone, limit=True)
 
 
 def step() -> Benchmark:

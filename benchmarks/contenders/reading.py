@@ -52,8 +52,8 @@ def batches(
 
 
 def pictures() -> tuple[np.ndarray, np.ndarray]:
-    """What readers without the library begin with: uint8 N×H×W×C, and labels."""
-    train = FashionMNIST(scale="full").train
+    """What readers without the library begin with: uint8 N×28×28×1, and labels."""
+    train = FashionMNIST(scale="full", resize=(28, 28)).train
     return train.images.transpose(0, 2, 3, 1), train.labels
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from benchmarks.contender import find
 from benchmarks.contenders import epochs, reading
-from benchmarks.races import BENCHMARKS
+from benchmarks.races import BENCHMARKS, KINDS
 from benchmarks.workload import Workload
 from d2l_lite import PACKAGES, installed
 from d2l_lite.data.fashion_mnist import FashionMNIST
+from d2l_lite.networks import zoo
 
 TINY = Workload("densenet", size=32, batch_size=2, steps=1)
 FRAMEWORKS = [
@@ -66,20 +67,20 @@ def test_dense_layers_read_all_that_was_made_before_them() -> None:
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_each_framework_does_a_turn(framework: str) -> None:
-    """Of all that is cheap: nothing here waits for a compiler of programs."""
-    library = {"framework": framework, "workload": TINY}
-    find("library.predict")(**library)()
+def test_contenders_do_a_turn_in_each_framework(framework: str, monkeypatch) -> None:
+    small = {"growth_rate": 4, "init_features": 8, "block_config": (2, 1)}
+    monkeypatch.setitem(zoo.NETWORKS, "small", zoo.DEFAULTS | small)
+    workload = Workload("small", size=32, batch_size=2, steps=1)
+    library = {"framework": framework, "workload": workload}
+    for function in ("train", "predict"):
+        find(f"library.{function}")(**library)()
     for training in (False, True):
         find("layers.convolutions")(**library, training=training)()
-    for kind in ("concatenation", "normalisation", "ReLU"):
+    for kind in KINDS:
         find("layers.of_dense_layers")(**library, kind=kind)()
-    if framework == "jax":
-        find("jax.inference")(TINY)()
-        return
-    find("library.train")(**library)()
-    find(f"{framework}.bare")(TINY)()
-    find(f"{framework}.reference")(TINY)()
+    predicting = "predict" if framework == "tensorflow" else "inference"
+    for function in ("bare", "reference", predicting):
+        find(f"{framework}.{function}")(workload)()
 
 
 def test_the_processor_does_as_many_operations_as_the_workload(monkeypatch) -> None:
