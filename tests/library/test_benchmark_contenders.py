@@ -2,11 +2,10 @@
 
 import inspect
 
-import numpy as np
 import pytest
 
 from benchmarks.contender import find
-from benchmarks.contenders import epochs, reading
+from benchmarks.contenders import epochs
 from benchmarks.races import BENCHMARKS, KINDS
 from benchmarks.workload import Workload
 from d2l_lite import PACKAGES, installed
@@ -89,13 +88,6 @@ def test_the_processor_does_as_many_operations_as_the_workload(monkeypatch) -> N
     find("processor.matrix_product")(Workload("densenet", 32, 64, 5), training=True)
     # 84,444,160 operations for an image, 2 · 2048² for a row.
     assert products == [round(320 * 84_444_160 / (2 * 2048**2))]
-
-
-def test_speed_counts_every_image(monkeypatch) -> None:
-    clock = iter([10.0, 12.5])
-    monkeypatch.setattr(reading.time, "perf_counter", lambda: next(clock))
-    batches = [(None, np.zeros(64)), (None, np.zeros(36))]
-    assert reading.images_per_second(lambda: batches) == 100 / 2.5
 
 
 @pytest.mark.skipif(not installed("pytorch"), reason="missing")

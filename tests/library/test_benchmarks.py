@@ -11,7 +11,6 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import contender, machine, race, record
 from benchmarks.races import BENCHMARKS
-from benchmarks.resident import STATUS
 from benchmarks.workload import Workload
 
 # By name what a fake contender does; in its process it is a module of contenders.
@@ -133,14 +132,6 @@ def test_the_value_of_a_turn_follows_from_its_seconds(monkeypatch) -> None:
     for unit, value in (("images/s", 400), ("s", 0.25), ("ms", 50)):
         measure = contender.set_up("fake.work", unit, {"workload": workload})
         assert measure() == value
-
-
-@pytest.mark.skipif(not STATUS.exists(), reason="Linux has it")
-def test_a_peak_is_what_a_turn_holds_besides() -> None:
-    held = b"1" * (64 << 20)
-    # The bytes and their copy.
-    found = contender.peak(lambda: bytearray(b"2" * len(held)))
-    assert 1.9 < found / len(held) < 2.1
 
 
 def test_a_record_says_all(fake, tmp_path, monkeypatch, capsys) -> None:
