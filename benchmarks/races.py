@@ -120,10 +120,8 @@ def reference() -> Benchmark:
 
 def inference() -> Benchmark:
     """Logits of DenseNet-121 on large images, against each framework's own network."""
-    title, workload = (
-        "logits of DenseNet-121, 224×224, batch 8",
-        replace(LARGE, steps=3),
-    )
+    title = "logits of DenseNet-121, 224×224, batch 8"
+    workload = replace(LARGE, steps=3)
     races = []
     for framework, functions in PREDICTING.items():
         options = {"framework": framework, "workload": workload}
@@ -144,18 +142,18 @@ def first_step() -> Benchmark:
     workload, first = vars(replace(PLAIN, steps=1)), "new_process.first_step"
 
     def race(framework: str, start: str, process: str, seconds: float) -> Race:
-        words = {"imports": IMPORTS[framework], "warm": start == "warm"}
-        whose = {
+        common = {"imports": IMPORTS[framework], "warm": start == "warm"}
+        trained = {
             "contender": "library.train",
             "options": {"framework": framework, "workload": workload},
         }
-        loop = {
+        looped = {
             "contender": f"{framework}.reference",
             "options": {"workload": workload},
         }
         entries = [
-            library("Trainer", first, **whose, **words),
-            peer(LOOPS[framework], first, **loop, **words),
+            library("Trainer", first, **trained, **common),
+            peer(LOOPS[framework], first, **looped, **common),
         ]
         title = f"first step of the plain network in a {process} process"
         task = f"plain-32-{start}"
@@ -212,7 +210,7 @@ def settings() -> Benchmark:
 
 
 def profile() -> Benchmark:
-    """Where the time of a step goes: its dense layers' layers, each kind alone."""
+    """Where the time of a step goes: in the dense layers, by kind of layer."""
     title = "the dense layers' parts alone, milliseconds for one step"
     workload = replace(PLAIN, steps=10)
     races = []
