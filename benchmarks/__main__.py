@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import figure, machine, races
+from benchmarks import figure, machine
 from benchmarks.race import ROOT, THREADS, Benchmark, RaceError, run
+from benchmarks.races import BENCHMARKS
 from benchmarks.record import FOLDER, Race, Record
 from d2l_lite import PACKAGES, TITLES, installed
 
@@ -17,15 +18,11 @@ FIGURES = ROOT / "_build" / "benchmarks"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is named, or all; returns the exit status."""
     options = _options(arguments)
-    found = {name: races.find(name) for name in options.names or races.names()}
-    if options.list:
-        for name, benchmark in found.items():
-            alone = "" if benchmark.everyday else ", only when it is named"
-            print(f"{name}: {len(benchmark.races)} races{alone}")
-        return 0
     failed = 0
-    for name, benchmark in found.items():
-        if not options.names and not benchmark.everyday:
+    for name in options.names or BENCHMARKS:
+        benchmark = BENCHMARKS[name]
+        if options.list:
+            print(f"{name}: {len(benchmark.races)} races")
             continue
         try:
             _measure(name, benchmark, options)
@@ -57,8 +54,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="name the benchmarks")
     options = parser.parse_args(arguments)
     for name in options.names:
-        if name not in races.names():
-            known = ", ".join(races.names())
+        if name not in BENCHMARKS:
+            known = ", ".join(BENCHMARKS)
             parser.error(f"there is no benchmark {name!r}; choose from {known}")
     if options.rounds is not None and options.rounds < 1:
         parser.error(f"--rounds {options.rounds}: must be at least 1")

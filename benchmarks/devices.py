@@ -20,10 +20,11 @@ import sys
 import time
 from statistics import median
 
-import numpy as np
-from rows import FILES, package, record
+from csv_files import FILES, package, record
+from finished_step import finished_step
 
 from d2l_lite import PACKAGES
+from d2l_lite.devices import provide
 
 FILE = FILES / "many_devices" / "scaling.csv"
 # Devices, and the cores that they have together.
@@ -34,21 +35,16 @@ BATCH_SIZE = 64
 def images_per_second(framework: str, devices: int, steps: int) -> float | None:
     """Of the median step; None in a process that trains along."""
     importlib.import_module(f"d2l_lite.devices.{framework}").provide(devices)
+    provide(framework, devices)
     module = importlib.import_module(f"d2l_lite.{framework}")
     sync = framework != "mxnet" or devices == 1
     trainer = module.Trainer(max_epochs=1, devices=devices, sync_batch_norm=sync)
     net = module.build("densenet")
-    step = trainer.prepare(net)
-    rng = np.random.default_rng(0)
-    images = rng.standard_normal((BATCH_SIZE, 1, 32, 32), np.float32)
-    labels = rng.integers(0, 10, BATCH_SIZE)
+    train = finished_step(module, net, trainer, BATCH_SIZE, channels=1)
     seconds = []
     for _ in range(steps + 2):
         start = time.perf_counter()
-        loss, _ = step(images, labels, 0.01)
-        float(loss)
-        # MXNet answers before it has finished: only a weight that is read is there.
-        module.get_weights(net)
+        train()
         seconds.append(time.perf_counter() - start)
     # The first step compiles, the second may do so again.
     return BATCH_SIZE / median(seconds[2:]) if trainer.primary else None

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from rows import FILES, package, record
+from csv_files import FILES, package, record
 
 from d2l_lite import pytorch as d2l
 from d2l_lite.pytorch import DenseBlock

@@ -37,8 +37,9 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-from rows import FILES, package, record
+from csv_files import FILES, package, record
+from finished_step import finished_step
+from resident import forget, resident
 
 from d2l_lite import PACKAGES
 
@@ -51,23 +52,10 @@ GIVE_BACK = {
 }
 
 
-def resident(line: str) -> float:
-    """MiB of this process, now (`VmRSS`) or at most since `forget_peak` (`VmHWM`)."""
-    for entry in Path("/proc/self/status").read_text().splitlines():
-        name, _, value = entry.partition(":")
-        if name == line:
-            return int(value.split()[0]) / 1024
-    raise KeyError(line)
-
-
-def forget_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
-
-
 def held() -> float:
     """What the process holds, in MiB, without memory that is free already."""
     ctypes.CDLL("libc.so.6").malloc_trim(0)
-    return resident("VmRSS")
+    return resident("VmRSS") / 2**20
 
 
 def training_step(
@@ -80,17 +68,7 @@ def training_step(
         block_config=((depth - 4) // 3,) * 3,
         memory_efficient=bool(efficient),
     )
-    step = module.Trainer(max_epochs=1).prepare(net)
-    rng = np.random.default_rng(0)
-    images = rng.standard_normal((batch_size, 3, 32, 32), np.float32)
-    labels = rng.integers(0, 10, batch_size)
-
-    def train() -> None:
-        step(images, labels, 0.01)
-        # MXNet answers before it has finished: only a weight that is read is there.
-        module.get_weights(net)
-
-    return train
+    return finished_step(module, net, module.Trainer(max_epochs=1), batch_size)
 
 
 def send_peak(pipe: Connection, framework: str, *network: Any) -> None:
@@ -99,9 +77,9 @@ def send_peak(pipe: Connection, framework: str, *network: Any) -> None:
     train()
     if framework in ("jax", "tensorflow"):  # which wrote a program in the first step
         before = held()
-    forget_peak()
+    forget()
     train()
-    pipe.send(resident("VmHWM") - before)
+    pipe.send(resident("VmHWM") / 2**20 - before)
 
 
 def send_times(pipe: Connection, framework: str, *network: Any) -> None:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rows import FILES, record
+from csv_files import FILES, record
 
 FILE = FILES / "four_frameworks" / "parity.csv"
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "parity"))

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any
 
 from benchmarks import record
 
@@ -23,24 +23,26 @@ class RaceError(RuntimeError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A contender as a program: `python -m MODULE ARGUMENTS`.
+    """Who takes part in a race; see `benchmarks.contender`.
 
     Args:
         name: among the contenders of its race.
-        module: what is run; it calls `benchmarks.contender.serve`.
-        arguments: of the program.
+        contender: MODULE.FUNCTION of `benchmarks.contenders`.
+        options: the function's arguments.
         ours: whether it is the book's; the first such one is compared with all others.
         goal: the ratio that ours is to reach against this one, if not the race's.
-        limit: it measures no contender but a limit of the processor, in GFLOP/s.
+        limit: it does not compete: what the processor could do at most.
+        threads: that it has, on as many cores.
         environment: variables that it has besides.
     """
 
     name: str
-    module: str
-    arguments: Sequence[str] = ()
+    contender: str
+    options: Mapping[str, Any] = field(default_factory=dict)
     ours: bool = False
     goal: float | None = None
     limit: bool = False
+    threads: int = THREADS
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -56,8 +58,6 @@ class Race:
         entries: in the order of the tables.
         goal: the ratio that ours is to reach, or its value: {"at_least": 100_000},
             {"at_most": 10}.
-        flops: floating-point operations for one image, where the unit is images/s and
-            a limit takes part.
     """
 
     framework: str | None
@@ -66,7 +66,6 @@ class Race:
     unit: str
     entries: Sequence[Entry]
     goal: float | dict[str, float] | None = None
-    flops: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,26 +77,28 @@ class Benchmark:
         rounds: how often each contender's turn comes; an even number gives each of two
             the better place, whichever that is, as often.
         packages: distributions whose versions matter, besides the frameworks' own.
-        everyday: whether it is run when all are.
     """
 
     races: Sequence[Race]
     rounds: int = 7
     packages: Sequence[str] = ()
-    everyday: bool = True
 
 
 class _Process:
     """A contender that has been started."""
 
-    def __init__(self, entry: Entry, errors: IO[bytes]) -> None:
+    def __init__(self, entry: Entry, unit: str, errors: IO[bytes]) -> None:
         self.entry, self.errors = entry, errors
         self.values: list[float] = []
-        with cores(THREADS):
+        # A workload is among the options.
+        options = json.dumps(dict(entry.options), default=vars)
+        words = ["-m", "benchmarks.contender", entry.contender, unit, options]
+        settings = _settings(entry.threads) | dict(entry.environment)
+        with cores(entry.threads):
             self.process = subprocess.Popen(
-                [sys.executable, "-m", entry.module, *entry.arguments],
+                [sys.executable, *words],
                 cwd=ROOT,
-                env=os.environ | _settings() | dict(entry.environment),
+                env=os.environ | settings,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -154,7 +155,8 @@ def run(race: Race, rounds: int) -> record.Race:
     with ExitStack() as stack:
         processes = []
         for entry in race.entries:
-            processes.append(_Process(entry, stack.enter_context(TemporaryFile())))
+            errors = stack.enter_context(TemporaryFile())
+            processes.append(_Process(entry, race.unit, errors))
             stack.callback(processes[-1].stop)
         for process in processes:
             process.answer("ready")
@@ -169,22 +171,21 @@ def run(race: Race, rounds: int) -> record.Race:
         title=race.title,
         unit=race.unit,
         goal=race.goal,
-        flops=race.flops,
         limits={e.name: c.median for e, c in reached if e.limit},
         contenders=tuple(c for e, c in reached if not e.limit),
     )
 
 
-def _settings() -> dict[str, str]:
-    """The same threads for all, and the processor alone."""
+def _settings(threads: int) -> dict[str, str]:
+    """So many threads, and the processor alone."""
     return {
         "CUDA_VISIBLE_DEVICES": "",
         "D2L_LITE_PROGRESS": "none",
         "JAX_PLATFORMS": "cpu",
-        "OMP_NUM_THREADS": str(THREADS),
-        "OPENBLAS_NUM_THREADS": str(THREADS),
+        "OMP_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": str(threads),
         "TF_CPP_MIN_LOG_LEVEL": "2",
-        "TF_NUM_INTRAOP_THREADS": str(THREADS),
+        "TF_NUM_INTRAOP_THREADS": str(threads),
     }
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from d2l_lite import TITLES, speed
+from d2l_lite import TITLES
 from d2l_lite.files import replacing
 
 FOLDER = Path(__file__).parents[1] / "chapters" / "files" / "how_fast"
@@ -29,21 +30,28 @@ class Ratio:
 
 
 @dataclass(frozen=True)
-class Contender(speed.Contender):
-    """What one contender reached, and what no page reads.
+class Contender:
+    """What one contender reached: a value per round, in the race's unit.
 
-    `peak` is in bytes beyond what it held after its imports, `limit` the share of the
-    processor's rate in a matrix product that it reached.
+    `peak` is in bytes beyond what it held after its imports, where its work was done in
+    its own process.
     """
 
+    name: str
+    ours: bool
+    values: tuple[float, ...]
     peak: int | None = None
-    limit: float | None = None
     goal: float | None = None
+
+    @property
+    def median(self) -> float:
+        """The middle one of its values."""
+        return median(self.values)
 
 
 @dataclass(frozen=True)
 class Race:
-    """One task; see `benchmarks.race.Race`. `limits` are in GFLOP/s."""
+    """One task; see `benchmarks.race.Race`. `limits` are medians in its unit."""
 
     framework: str | None
     task: str
@@ -51,21 +59,7 @@ class Race:
     unit: str
     contenders: tuple[Contender, ...]
     goal: float | Mapping[str, float] | None = None
-    flops: float | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        product = self.limits.get("matmul")
-        if product and self.flops:
-            shares = [
-                rounded(c.median * self.flops / (product * 1e9), 3)
-                for c in self.contenders
-            ]
-            contenders = [
-                Contender(**vars(c) | {"limit": share})
-                for c, share in zip(self.contenders, shares)
-            ]
-            object.__setattr__(self, "contenders", tuple(contenders))
 
     @property
     def ours(self) -> Contender | None:
@@ -111,55 +105,39 @@ class Race:
         where = f"{TITLES[self.framework]}: " if self.framework else ""
         lines = [f"{where}{self.title} ({self.unit})"]
         width = max(len(c.name) for c in self.contenders)
+        compared = "this/ours" if self.unit in LOWER_IS_BETTER else "ours/this"
         for c in self.contenders:
             middle, low, high = c.median, min(c.values), max(c.values)
             line = f"  {c.name:{width}}  {middle:8.4g} [{low:.4g} … {high:.4g}]"
             if c.peak is not None:
                 line += f"  peak {c.peak / 2**20:.0f} MiB"
-            if c.limit is not None:
-                line += f"  {c.limit:.0%} of the limit"
             if ratio := self.ratios.get(c.name):
                 spread = f"[{ratio.low:.2f} … {ratio.high:.2f}]"
-                line += f"  ours/this {ratio.median:.2f} {spread}"
+                line += f"  {compared} {ratio.median:.2f} {spread}"
             lines.append(line)
+        for name, limit in self.limits.items():
+            lines.append(f"  limit, {name}: {limit:.4g}")
         return lines + [f"  goal missed, {words}" for words in self.missed()]
 
 
 @dataclass(frozen=True)
-class Record(speed.Record):
-    """A benchmark that has been run, to be written."""
+class Record:
+    """A benchmark that has been run: what, when, where, with which versions."""
 
-    @property
-    def limits(self) -> dict[str, float]:
-        """GFLOP/s: the median matrix product, and each framework's convolutions."""
-        found: dict[str, list[float]] = {}
-        for race in self.races:
-            for name, rate in race.limits.items():
-                key = name if name == "matmul" else f"{race.framework} {name}"
-                found.setdefault(key, []).append(rate)
-        return {name: rounded(median(rates), 4) for name, rates in found.items()}
+    benchmark: str
+    command: str
+    date: str
+    machine: Mapping[str, Any]
+    packages: Mapping[str, str]
+    threads: int
+    rounds: int
+    races: tuple[Race, ...]
 
     def write(self, path: Path) -> None:
         """Write it whole, as JSON with the ratios."""
         content = asdict(self)
         for race, written in zip(self.races, content["races"]):
             written["ratios"] = {n: asdict(r) for n, r in race.ratios.items()}
-        content["limits"] = self.limits
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, encoding="utf-8") as file:
             file.write(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-    @classmethod
-    def read(cls, path: Path) -> "Record":
-        """What `write` has written."""
-        content = json.loads(path.read_text(encoding="utf-8"))
-        del content["limits"]
-        races = []
-        for race in content.pop("races"):
-            del race["ratios"]
-            contenders = [
-                Contender(**c | {"values": tuple(c["values"])})
-                for c in race.pop("contenders")
-            ]
-            races.append(Race(contenders=tuple(contenders), **race))
-        return cls(races=tuple(races), **content)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rows import FILES, package, record
+from csv_files import FILES, package, record
 
 from d2l_lite import PACKAGES
 from d2l_lite.training.schedules import one_cycle

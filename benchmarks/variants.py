@@ -24,7 +24,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from rows import FILES, package, record
+from csv_files import FILES, package, record
+from finished_step import finished_step
 
 from d2l_lite import PACKAGES
 
@@ -41,17 +42,11 @@ Call = Callable[[], Any]
 
 
 def calls(
-    module: ModuleType, images: np.ndarray, labels: np.ndarray, changes: dict[str, Any]
+    module: ModuleType, images: np.ndarray, changes: dict[str, Any]
 ) -> dict[str, Call]:
     """A variant's training step and prediction; each returns when it is done."""
     net = module.build(NETWORK, **changes)
-    step = module.Trainer(max_epochs=1).prepare(net)
-
-    def train() -> None:
-        step(images, labels, 0.01)
-        # MXNet answers before it has finished: only a weight that is read is there.
-        module.get_weights(net)
-
+    train = finished_step(module, net, module.Trainer(max_epochs=1), len(images))
     return {"training": train, "inference": lambda: module.predict(net, images)}
 
 
@@ -66,10 +61,8 @@ def measure(framework: str, batch_size: int, repeats: int) -> list[dict[str, Any
     module = importlib.import_module(f"d2l_lite.{framework}")
     rng = np.random.default_rng(0)
     images = rng.standard_normal((batch_size, 3, 32, 32), np.float32)
-    labels = rng.integers(0, 10, batch_size)
     networks = {
-        variant: calls(module, images, labels, changes)
-        for variant, changes in VARIANTS.items()
+        variant: calls(module, images, changes) for variant, changes in VARIANTS.items()
     }
     turns = []
     for _ in range(1 + repeats):

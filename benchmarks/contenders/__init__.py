@@ -1,1 +1,1 @@
-"""What takes part in races: each module is a program that answers `benchmarks.race`."""
+"""Who takes part in races: functions that set a contender up, by module."""

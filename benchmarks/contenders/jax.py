@@ -1,9 +1,6 @@
-"""JAX without the book's library: a bare loop, and Flax as its guide has it.
+"""JAX without the book's library: a bare loop, and Flax as its guide has it."""
 
-python -m benchmarks.contenders.jax WAY NETWORK SIZE BATCH STEPS
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
@@ -11,27 +8,28 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from benchmarks.contenders.tasks import Task, convolutions, take_part
+from benchmarks.contender import Run
+from benchmarks.workload import Layer, Workload
 from d2l_lite.models.jax import DenseNet
-from d2l_lite.networks import zoo
 
 SGD = optax.chain(
     optax.add_decayed_weights(1e-4), optax.sgd(0.01, momentum=0.9, nesterov=True)
 )
 
 
-def bare(task: Task) -> Callable[[], float]:
+def bare(workload: Workload, optimised: bool = True) -> Run:
     """The book's network as an expert trains it: one pure step, its state donated."""
-    graphdef, parameters, statistics = nnx.split(_network(task), nnx.Param, ...)
+    graphdef, parameters, statistics = nnx.split(_network(workload), nnx.Param, ...)
     state = parameters, statistics, SGD.init(parameters)
-    images, labels = _batches(task)
+    images, labels = _batches(workload)
+    options = {} if optimised else {"xla_backend_optimization_level": 0}
 
     def loss_function(parameters, statistics, X, y):
         model = nnx.merge(graphdef, parameters, statistics, copy=True)
         loss = optax.softmax_cross_entropy_with_integer_labels(model(X), y).mean()
         return loss, nnx.split(model, nnx.Param, ...)[2]
 
-    @partial(jax.jit, donate_argnums=0)
+    @partial(jax.jit, donate_argnums=0, compiler_options=options)
     def step(state, X, y):
         parameters, statistics, optimizer = state
         differentiate = jax.value_and_grad(loss_function, has_aux=True)
@@ -48,17 +46,17 @@ def bare(task: Task) -> Callable[[], float]:
             losses.append(loss)
         jax.block_until_ready((state, losses))
 
-    return task.timed(run)
+    return run
 
 
-def reference(task: Task) -> Callable[[], float]:
+def reference(workload: Workload) -> Run:
     """`nnx.jit`, `nnx.Optimizer` and `nnx.MultiMetric`, as in Flax's guide."""
-    model = _network(task)
+    model = _network(workload)
     optimizer = nnx.Optimizer(model, SGD, wrt=nnx.Param)
     metrics = nnx.MultiMetric(
         accuracy=nnx.metrics.Accuracy(), loss=nnx.metrics.Average("loss")
     )
-    images, labels = _batches(task)
+    images, labels = _batches(workload)
 
     def loss_function(model, X, y):
         logits = model(X)
@@ -79,14 +77,14 @@ def reference(task: Task) -> Callable[[], float]:
         metrics.reset()
         jax.block_until_ready(nnx.state(model))
 
-    return task.timed(run)
+    return run
 
 
-def inference(task: Task) -> Callable[[], float]:
+def inference(workload: Workload) -> Run:
     """`nnx.jit` of the network in evaluation mode."""
-    model = _network(task)
+    model = _network(workload)
     model.eval()
-    images, _ = _batches(task)
+    images, _ = _batches(workload)
 
     @nnx.jit
     def logits(model, X):
@@ -96,57 +94,78 @@ def inference(task: Task) -> Callable[[], float]:
         for X in images:
             jax.device_get(logits(model, X))
 
-    return task.timed(run)
+    return run
 
 
-def _batches(task: Task):
-    images, labels = task.batches()
+def _batches(workload: Workload):
+    images, labels = workload.batches()
     images = images.transpose(0, 1, 3, 4, 2)
     return list(map(jnp.asarray, images)), list(map(jnp.asarray, labels))
 
 
-def _network(task: Task) -> nnx.Module:
+def _network(workload: Workload) -> nnx.Module:
     """The book's network: Flax itself has none."""
     # Compiled as a whole, for each weight by itself would compile a draw of its own.
-    make = nnx.jit(lambda: DenseNet(**zoo.NETWORKS[task.network], rngs=nnx.Rngs(0)))
+    make = nnx.jit(lambda: DenseNet(**workload.arguments, rngs=nnx.Rngs(0)))
     return make()
 
 
-def alone(training: bool, task: Task) -> Callable[[], float]:
-    """The network's convolutions, each by itself: GFLOP/s."""
-    keys = iter(jax.random.split(jax.random.key(0), 500))
-    layers = []
-    for c in convolutions(task.network, task.size):
-        pixels = (task.batch_size, c.pixels, c.pixels, c.in_channels)
-        size = (c.kernel_size, c.kernel_size, c.in_channels, c.out_channels)
-        layers.append(
-            (c.stride, *(jax.random.normal(next(keys), s) for s in (pixels, size)))
-        )
+class Concatenation(nnx.Module):
+    """Joins arrays along their channels."""
+
+    def __call__(self, *Xs: jax.Array) -> jax.Array:
+        return jnp.concatenate(Xs, axis=-1)
+
+
+class ReLU(nnx.Module):
+    def __call__(self, X: jax.Array) -> jax.Array:
+        return jax.nn.relu(X)
+
+
+MAKERS: dict[str, Callable[[Layer, nnx.Rngs], nnx.Module]] = {
+    "concatenation": lambda layer, rngs: Concatenation(),
+    "normalisation": lambda layer, rngs: nnx.BatchNorm(
+        layer.channels, use_fast_variance=False, rngs=rngs
+    ),
+    "ReLU": lambda layer, rngs: ReLU(),
+    "convolution": lambda layer, rngs: nnx.Conv(
+        *layer.inputs,
+        layer.channels,
+        (layer.kernel_size, layer.kernel_size),
+        layer.stride,
+        padding=layer.kernel_size // 2,
+        use_bias=layer.bias,
+        rngs=rngs,
+    ),
+}
+
+
+def layers(found: Sequence[Layer], workload: Workload, training: bool) -> Run:
+    """Layers, each by itself on arrays of its own."""
+    rngs, calls = nnx.Rngs(0), []
 
     @partial(jax.jit, static_argnums=(0, 1))
-    def compute(stride, first, X, W):
-        convolve = partial(
-            jax.lax.conv_general_dilated,
-            window_strides=(stride, stride),
-            padding="SAME",
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
+    def compute(graphdef, of_images, weights, rest, Xs):
+        def forward(weights, Xs):
+            return nnx.merge(graphdef, weights, rest, copy=True)(*Xs)
+
         if not training:
-            return convolve(X, W)
-        # Nobody asks for the gradient of the images.
-        Y, back = jax.vjp(partial(convolve, X), W) if first else jax.vjp(convolve, X, W)
+            return forward(weights, Xs)
+        if of_images:  # nobody asks for their gradient
+            Y, back = jax.vjp(lambda weights: forward(weights, Xs), weights)
+        else:
+            Y, back = jax.vjp(forward, weights, Xs)
         return back(Y)
 
+    for layer in found:
+        graphdef, *state = nnx.split(MAKERS[layer.kind](layer, rngs), nnx.Param, ...)
+        pixels = (layer.pixels, layer.pixels)
+        sizes = [(workload.batch_size, *pixels, c) for c in layer.inputs]
+        Xs = [jax.random.normal(rngs(), size) for size in sizes]
+        calls.append((graphdef, layer.place == "stem", *state, Xs))
+
     def run() -> None:
-        for _ in range(task.steps):
-            results = [
-                compute(stride, number == 0, X, W)
-                for number, (stride, X, W) in enumerate(layers)
-            ]
-            jax.block_until_ready(results)
+        for _ in range(workload.steps):
+            jax.block_until_ready([compute(*call) for call in calls])
 
-    return task.timed_flops(run, training)
-
-
-if __name__ == "__main__":
-    take_part(alone, bare=bare, reference=reference, inference=inference)
+    return run

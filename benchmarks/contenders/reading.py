@@ -1,26 +1,60 @@
-"""Epochs of the full Fashion-MNIST as the book's data set gives them.
+"""Epochs of the full Fashion-MNIST as the book's data set gives them, in images/s."""
 
-    python -m benchmarks.contenders.reading [--framework F] [--size N] [--augment]
-        [--memory]
-
-A round reads one epoch in shuffled order and gives images per second; with `--memory`
-it gives the most memory, in MiB, that this process has held beyond its imports.
-"""
-
-import argparse
 import importlib
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks.contender import resident, serve
-from d2l_lite import PACKAGES
+from benchmarks.contender import Measure
+from benchmarks.resident import resident
 from d2l_lite.data.fashion_mnist import FashionMNIST
 
 BATCH_SIZE = 64
+(MEAN,), (STD,) = FashionMNIST.mean, FashionMNIST.std
+
+
+def batches(
+    framework: str | None = None,
+    size: int | None = None,
+    augment: bool = False,
+    memory: bool = False,
+) -> Measure:
+    """Shuffled.
+
+    Args:
+        framework: in whose tensors the batches end; NumPy arrays without one.
+        size: pixels of a side to which images are resized.
+        augment: mirrors and shifts them.
+        memory: the value is the most memory in MiB that the process has held besides.
+    """
+    before = resident("VmRSS") if memory else 0
+    train = FashionMNIST(scale="full", resize=size and (size, size)).train
+    convert = (
+        importlib.import_module(f"d2l_lite.{framework}").to_tensor
+        if framework
+        else np.asarray
+    )
+    rng = np.random.default_rng(0)
+
+    def epoch() -> Iterator[tuple[Any, Any]]:
+        options = {"shuffle": True, "augment": augment, "rng": rng}
+        for images, labels in train.batches(BATCH_SIZE, **options):
+            yield convert(images), convert(labels)
+
+    def measure() -> float:
+        rate = images_per_second(epoch)
+        return (resident("VmHWM") - before) / 2**20 if memory else rate
+
+    measure()
+    return measure
+
+
+def pictures() -> tuple[np.ndarray, np.ndarray]:
+    """What readers without the library begin with: uint8 N×28×28×1, and labels."""
+    train = FashionMNIST(scale="full", resize=(28, 28)).train
+    return train.images.transpose(0, 2, 3, 1), train.labels
 
 
 def images_per_second(epoch: Callable[[], Iterable[tuple[Any, Any]]]) -> float:
@@ -29,43 +63,3 @@ def images_per_second(epoch: Callable[[], Iterable[tuple[Any, Any]]]) -> float:
     for _, labels in epoch():
         count += len(labels)
     return count / (time.perf_counter() - start)
-
-
-def set_up(options: argparse.Namespace, before: int) -> Callable[[], float]:
-    size = options.size and (options.size, options.size)
-    train = FashionMNIST(scale="full", resize=size).train
-    rng = np.random.default_rng(0)
-    # PyTorch's and JAX's tensors may share NumPy's memory, the others copy it.
-    convert = (
-        options.framework
-        and importlib.import_module(f"d2l_lite.{options.framework}").to_tensor
-    )
-
-    def epoch() -> Iterator[tuple[Any, Any]]:
-        for images, labels in train.batches(
-            BATCH_SIZE, shuffle=True, augment=options.augment, rng=rng
-        ):
-            yield (convert(images), convert(labels)) if convert else (images, labels)
-
-    def measure() -> float:
-        speed = images_per_second(epoch)
-        return (resident("VmHWM") - before) / 2**20 if options.memory else speed
-
-    measure()
-    return measure
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--framework", choices=PACKAGES)
-    parser.add_argument("--size", type=int, help="to which images are resized")
-    parser.add_argument("--augment", action="store_true")
-    parser.add_argument("--memory", action="store_true")
-    options = parser.parse_args()
-    if options.framework:
-        importlib.import_module(f"d2l_lite.{options.framework}")
-    serve(partial(set_up, options, resident("VmRSS")))
-
-
-if __name__ == "__main__":
-    main()

@@ -2,42 +2,56 @@
 
 import json
 import os
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import machine, race, races, record
-from benchmarks.contenders.tasks import Task, convolutions, flops
-from benchmarks.entries import limits, ours, peer
-from d2l_lite.networks.summary import stages
+from benchmarks import contender, machine, race, record
+from benchmarks.races import BENCHMARKS
+from benchmarks.workload import Workload
 
+# By name what a fake contender does; in its process it is a module of contenders.
 FAKE = """
-import sys
+import os, sys, time
 from pathlib import Path
-from benchmarks.contender import serve
+from benchmarks import contenders
 
-log, name, values = Path(sys.argv[1]), sys.argv[2], iter(sys.argv[3:])
 
-def measure():
-    print("a library prints this")
-    with log.open("a") as file:
-        file.write(name)
-    return float(next(values))
+def turns(log, name, values):
+    values = iter(values)
 
-print("set up", file=sys.stderr)
-serve(lambda: measure)
+    def measure():
+        print("a library prints this")
+        with Path(log).open("a") as file:
+            file.write(name)
+        return next(values)
+
+    print("set up", file=sys.stderr)
+    return measure
+
+
+def given():
+    threads = int(os.environ["OMP_NUM_THREADS"])
+    return lambda: 10 * threads + len(os.sched_getaffinity(0))
+
+
+sys.modules["benchmarks.contenders.fake"] = sys.modules[__name__]
 """
 
 
 @pytest.fixture
-def entry(tmp_path, monkeypatch):
+def fake(tmp_path, monkeypatch):
     """Makes contenders that write their names into the file `log` in their turns."""
-    (tmp_path / "fake_contender.py").write_text(FAKE)
+    # Python imports a module of this name in every process that starts.
+    (tmp_path / "sitecustomize.py").write_text(FAKE)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{race.ROOT}")
 
     def make(name: str, *values: float, **options) -> race.Entry:
-        words = (str(tmp_path / "log"), name, *map(str, values))
-        return race.Entry(name, "fake_contender", words, **options)
+        words = {"log": str(tmp_path / "log"), "name": name, "values": values}
+        return race.Entry(name, "fake.turns", words, **options)
 
     return make
 
@@ -46,110 +60,100 @@ def fake_race(*entries: race.Entry, unit: str = "images/s", **options) -> race.R
     return race.Race(None, "fake", "a fake task", unit, entries, **options)
 
 
-def test_contenders_take_turns_and_none_is_always_first(entry, tmp_path) -> None:
-    a, b, c = entry("a", 1, 2, 3), entry("b", 4, 5, 6), entry("c", 7, 8, 9)
+def test_contenders_take_turns_and_none_is_always_first(fake, tmp_path) -> None:
+    a, b, c = fake("a", 1, 2, 3), fake("b", 4, 5, 6), fake("c", 7, 8, 9)
     reached = race.run(fake_race(a, b, c), rounds=3)
     assert (tmp_path / "log").read_text() == "abc" + "cba" + "abc"
-    assert [found.values for found in reached.contenders] == [
-        (1, 2, 3),
-        (4, 5, 6),
-        (7, 8, 9),
-    ]
+    values = [found.values for found in reached.contenders]
+    assert values == [(1, 2, 3), (4, 5, 6), (7, 8, 9)]
 
 
-def test_ratios_are_taken_round_by_round(entry) -> None:
-    ours, peer = entry("ours", 10, 30, 20, ours=True), entry("peer", 5, 10, 20)
+def test_ratios_are_taken_round_by_round(fake) -> None:
+    ours, peer = fake("ours", 10, 30, 20, ours=True), fake("peer", 5, 10, 20)
     reached = race.run(fake_race(ours, peer, goal=2.5), rounds=3)
     # 10/5, 30/10 and 20/20; medians alone would say 20/10.
     assert reached.ratios == {"peer": record.Ratio(2, 1, 3, 2.5)}
     assert reached.missed() == ["peer: 2.00 of 2.5"]
+    assert "ours/this 2.00 [1.00 … 3.00]" in reached.lines()[2]
 
 
-def test_less_is_better_where_the_unit_says_so(entry) -> None:
-    ours, peer = entry("ours", 2, 4, ours=True), entry("peer", 6, 4, goal=1.5)
+def test_less_is_better_where_the_unit_says_so(fake) -> None:
+    ours, peer = fake("ours", 2, 4, ours=True), fake("peer", 6, 4, goal=1.5)
     reached = race.run(fake_race(ours, peer, unit="s", goal={"at_most": 3}), rounds=2)
     # 6/2 and 4/4.
     assert reached.ratios == {"peer": record.Ratio(2, 1, 3, 1.5)}
     assert reached.missed() == []
-    strict = race.run(fake_race(ours, unit="s", goal={"at_most": 2.9}), rounds=2)
-    assert strict.missed() == ["3 s, at most 2.9"]
+    assert "this/ours 2.00 [1.00 … 3.00]" in reached.lines()[2]
+    assert replace(reached, goal={"at_most": 2.9}).missed() == ["3 s, at most 2.9"]
 
 
-def test_a_limit_is_no_contender_but_a_measure_of_them(entry) -> None:
-    ours, limit = entry("ours", 50, ours=True), entry("matmul", 100, limit=True)
-    reached = race.run(fake_race(ours, limit, flops=5e8), rounds=1)
+def test_a_limit_does_not_compete(fake) -> None:
+    ours, limit = fake("ours", 50, ours=True), fake("matmul", 100, limit=True)
+    reached = race.run(fake_race(ours, limit), rounds=1)
     assert [found.name for found in reached.contenders] == ["ours"]
     assert reached.limits == {"matmul": 100}
-    # 50 images of half a GFLOP each, of 100 GFLOP/s.
-    assert reached.contenders[0].limit == 0.25
+    assert reached.ratios == {}
 
 
-def test_what_a_failing_contender_wrote_is_shown(entry) -> None:
+def test_a_contender_that_dies_is_named_with_what_it_wrote(fake) -> None:
     # The second round finds no value any more.
     with pytest.raises(race.RaceError, match="peer ended before") as raised:
-        race.run(fake_race(entry("ours", 1, 2), entry("peer", 1)), rounds=2)
+        race.run(fake_race(fake("ours", 1, 2), fake("peer", 1)), rounds=2)
     assert "StopIteration" in str(raised.value)
     assert "set up" in str(raised.value)
-    missing = race.Entry("nobody", "no_such_module")
-    with pytest.raises(race.RaceError, match="No module named no_such_module"):
+    missing = race.Entry("nobody", "nowhere.nothing")
+    with pytest.raises(race.RaceError, match="No module named 'benchmarks.contenders"):
         race.run(fake_race(missing), rounds=1)
 
 
-def test_contenders_have_the_same_threads(monkeypatch, tmp_path) -> None:
-    (tmp_path / "threads.py").write_text(
-        "import os\n"
-        "from benchmarks.contender import serve\n"
-        "serve(lambda: lambda: int(os.environ['OMP_NUM_THREADS']))\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{race.ROOT}")
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    reached = race.run(fake_race(race.Entry("a", "threads")), rounds=1)
-    assert reached.contenders[0].values == (race.THREADS,)
-
-
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux has it")
-def test_contenders_start_without_a_fork_and_have_the_same_cores(
-    monkeypatch, tmp_path
+def test_contenders_have_the_threads_and_cores_of_their_entry(
+    fake, monkeypatch
 ) -> None:
-    (tmp_path / "cores.py").write_text(
-        "import os\n"
-        "from benchmarks.contender import serve\n"
-        "serve(lambda: lambda: len(os.sched_getaffinity(0)))\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{race.ROOT}")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
     forks, before = [], os.sched_getaffinity(0)
     # JAX, which is loaded where other tests have used it, warns at each.
     os.register_at_fork(before=lambda: forks.append(True))
-    reached = race.run(fake_race(race.Entry("a", "cores")), rounds=1)
-    assert reached.contenders[0].values == (min(race.THREADS, len(before)),)
+    usual, one = (race.Entry(str(n), "fake.given", threads=n) for n in (2, 1))
+    reached = race.run(fake_race(usual, one), rounds=1)
+    values = [found.values for found in reached.contenders]
+    assert values == [(20 + min(2, len(before)),), (10 + 1,)]
     assert not forks
     assert os.sched_getaffinity(0) == before
 
 
-def test_a_record_says_all_and_reads_back(entry, tmp_path, monkeypatch, capsys) -> None:
-    fake = fake_race(entry("ours", 4, 4, ours=True), entry("peer", 2, 1), goal=1)
-    benchmark = race.Benchmark([fake], rounds=2, packages=("filelock",))
-    monkeypatch.setattr(races, "names", lambda: ["fake"])
-    monkeypatch.setattr(races, "find", {"fake": benchmark}.get)
+def test_the_value_of_a_turn_follows_from_its_seconds(monkeypatch) -> None:
+    module = SimpleNamespace(work=lambda workload: lambda: None)
+    monkeypatch.setitem(sys.modules, "benchmarks.contenders.fake", module)
+    # Five steps of 20 images in 0.25 s: 400 images/s, 50 ms a step.
+    workload = Workload("densenet", size=32, batch_size=20, steps=5)
+    clock = iter([10.0, 10.25] * 3)
+    monkeypatch.setattr(contender.time, "perf_counter", lambda: next(clock))
+    for unit, value in (("images/s", 400), ("s", 0.25), ("ms", 50)):
+        measure = contender.set_up("fake.work", unit, {"workload": workload})
+        assert measure() == value
+
+
+def test_a_record_says_all(fake, tmp_path, monkeypatch, capsys) -> None:
+    raced = fake_race(fake("ours", 4, 4, ours=True), fake("peer", 2, 1), goal=1)
+    benchmark = race.Benchmark([raced], rounds=2, packages=("filelock",))
+    monkeypatch.setitem(BENCHMARKS, "fake", benchmark)
     monkeypatch.setattr(command, "FIGURES", tmp_path / "figures")
     assert command.main(["fake", "--output", str(tmp_path)]) == 0
     assert "ours/this 3.00 [2.00 … 4.00]" in capsys.readouterr().out
-    text = (tmp_path / "fake.json").read_text(encoding="utf-8")
-    written = json.loads(text)
+    written = json.loads((tmp_path / "fake.json").read_text(encoding="utf-8"))
     assert written["command"] == "python -m benchmarks fake"
     assert written["machine"] == machine.describe()
     assert set(written["packages"]) == {"python", "numpy", "filelock"}
+    assert written["races"][0]["contenders"][1]["values"] == [2, 1]
     assert written["races"][0]["ratios"]["peer"]["median"] == 3
     assert (tmp_path / "figures" / "fake.svg").stat().st_size > 0
-    record.Record.read(tmp_path / "fake.json").write(tmp_path / "again.json")
-    assert (tmp_path / "again.json").read_text(encoding="utf-8") == text
 
 
-def test_a_failure_leaves_the_record_alone(entry, tmp_path, monkeypatch, capsys):
-    benchmark = race.Benchmark([fake_race(entry("ours"))], rounds=1)
-    monkeypatch.setattr(races, "names", lambda: ["fake"])
-    monkeypatch.setattr(races, "find", {"fake": benchmark}.get)
-    assert command.main(["--output", str(tmp_path)]) == 1
+def test_a_failure_leaves_the_record_alone(fake, tmp_path, monkeypatch, capsys) -> None:
+    benchmark = race.Benchmark([fake_race(fake("ours"))], rounds=1)
+    monkeypatch.setitem(BENCHMARKS, "fake", benchmark)
+    assert command.main(["fake", "--output", str(tmp_path)]) == 1
     assert "fake: ours ended before" in capsys.readouterr().err
     assert not (tmp_path / "fake.json").exists()
 
@@ -158,71 +162,4 @@ def test_an_unknown_name_gets_the_known_ones(capsys) -> None:
     with pytest.raises(SystemExit) as exit:
         command.main(["quickest"])
     assert exit.value.code == 2
-    assert "no benchmark 'quickest'; choose from" in capsys.readouterr().err
-
-
-def test_every_benchmark_can_be_run() -> None:
-    for name in races.names():
-        benchmark = races.find(name)
-        keys = [(found.framework, found.task) for found in benchmark.races]
-        assert len(keys) == len(set(keys)) > 0
-        for found in benchmark.races:
-            names = [entry.name for entry in found.entries]
-            assert len(names) == len(set(names))
-            for entry in found.entries:
-                path = race.ROOT / f"{entry.module.replace('.', '/')}.py"
-                assert path.is_file()
-
-
-@pytest.mark.parametrize(
-    ("network", "size"), [("densenet", 32), ("densenet", 96), ("densenet121", 224)]
-)
-def test_convolutions_are_all_of_the_networks_arithmetic(network, size) -> None:
-    classifier = stages(network, size)[-1].multiply_adds
-    whole = sum(stage.multiply_adds for stage in stages(network, size))
-    found = convolutions(network, size)
-    assert sum(c.multiply_adds for c in found) == whole - classifier
-    task = Task(network, size, batch_size=1, steps=1)
-    assert flops(task, training=False) == 2 * (whole - classifier)
-
-
-# Alone of the four, for it starts within seconds and is there on every machine.
-def test_contenders_train_in_pytorch() -> None:
-    task = Task("densenet", size=32, batch_size=2, steps=1)
-    entries = [
-        ours("Trainer", "pytorch", "train", task),
-        peer("bare loop", "pytorch", "bare", task, goal=0.98),
-        limits("pytorch", "training", task)[1],
-    ]
-    tiny = race.Race("pytorch", "tiny", "two images", "images/s", entries)
-    reached = race.run(tiny, rounds=1)
-    assert all(found.values[0] > 0 for found in reached.contenders)
-    assert reached.limits["convolutions"] > 0
-
-
-RECORDS = sorted(record.FOLDER.glob("*.json"))
-
-
-def test_records_name_no_place_of_a_machine() -> None:
-    for path in RECORDS:
-        text = path.read_text(encoding="utf-8")
-        assert "/home" not in text and "/tmp" not in text and "/root" not in text
-
-
-def test_records_are_of_todays_races_and_of_a_processor_that_can_be() -> None:
-    for path in RECORDS:
-        kept = record.Record.read(path)
-        assert kept.benchmark == path.stem
-        for reached in kept.races:
-            assert all(len(c.values) == kept.rounds for c in reached.contenders)
-            # Nothing computes faster than a plain matrix product.
-            assert all(c.limit is None or 0 < c.limit < 1 for c in reached.contenders)
-        names = {
-            (found.framework, found.task): {
-                e.name for e in found.entries if not e.limit
-            }
-            for found in races.find(path.stem).races
-        }
-        for reached in kept.races:
-            found = {contender.name for contender in reached.contenders}
-            assert found == names[reached.framework, reached.task]
+    assert "no benchmark 'quickest'; choose from compiling," in capsys.readouterr().err
