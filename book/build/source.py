@@ -224,10 +224,19 @@ def belongs(cell: NotebookNode, framework: str) -> bool:
     return framework in (frameworks(cell) or FRAMEWORKS)
 
 
-def groups(cells: Iterable[NotebookNode]) -> list[list[NotebookNode]]:
-    """Runs of consecutive framework-tagged cells, each a set of tabs on the page."""
-    runs = groupby(cells, key=lambda cell: bool(frameworks(cell)))
-    return [list(run) for tagged, run in runs if tagged]
+def groups(
+    cells: Iterable[NotebookNode],
+) -> Iterator[tuple[list[NotebookNode], NotebookNode | None]]:
+    """Runs of consecutive framework-tagged cells, each a set of tabs on the page.
+
+    With each the cell before it, if any.
+    """
+    before = None
+    for tagged, run in groupby(cells, key=lambda cell: bool(frameworks(cell))):
+        group = list(run)
+        if tagged:
+            yield group, before
+        before = group[-1]
 
 
 def covered(group: Iterable[NotebookNode]) -> tuple[str, ...]:

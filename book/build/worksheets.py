@@ -145,10 +145,8 @@ def _included(worksheet: Chapter, cell: NotebookNode) -> str:
     def content(match: re.Match) -> str:
         path = worksheet.path.parent / match[1]
         if not path.exists():
-            raise BookError(
-                f"{worksheet.where(cell)}: {FOLDER}/{match[1]} does not exist; correct "
-                "the name"
-            )
+            what = f"{FOLDER}/{match[1]} does not exist; correct the name"
+            raise worksheet.error(cell, what)
         return read_text(path, f"{FOLDER}/{match[1]}").strip()
 
     return _INCLUDED.sub(content, cell.source)
