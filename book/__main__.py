@@ -13,7 +13,7 @@ def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> in
     book = Book(root)
     try:
         options = _options(arguments, book)
-        return _COMMANDS[options.command](book, options)
+        return _COMMANDS[options.command](book, options) or 0
     except BookError as error:
         print(error, file=sys.stderr)
         return 1
@@ -29,23 +29,17 @@ def _options(arguments: Sequence[str] | None, book: Book) -> argparse.Namespace:
     colab = commands.add_parser("colab", help="execute copies as Colab would")
     commands.add_parser("pages", help="executed notebooks → pages of the site")
     commands.add_parser("site", help="pages → _build/html")
-    commands.add_parser("pdf", help="pages → _build/pdf, by LaTeX")
+    commands.add_parser("pdf", help="pages → one PDF")
     commands.add_parser("check", help="name what is stale, missing or broken")
     commands.add_parser("notebooks", help="list those that can run on this machine")
     commands.add_parser("env", help="print the settings with which notebooks run")
     for command in (split, run, colab):
-        command.add_argument(
-            "--chapter",
-            action="append",
-            choices=book.chapter_names,
-            help="only this one (may be repeated)",
-        )
-        command.add_argument(
-            "--framework",
-            action="append",
-            choices=FRAMEWORKS,
-            help="only this one (may be repeated)",
-        )
+        for option, choices in (
+            ("--chapter", book.chapter_names),
+            ("--framework", FRAMEWORKS),
+        ):
+            only = "only this one (may be repeated)"
+            command.add_argument(option, action="append", choices=choices, help=only)
     run.add_argument("--force", action="store_true", help="execute unchanged ones too")
     for command in (run, colab):
         command.add_argument(
@@ -69,67 +63,44 @@ def _selection(book: Book, options: argparse.Namespace) -> tuple[list, list]:
     )
 
 
-def _split(book: Book, options: argparse.Namespace) -> int:
+def _split(book: Book, options: argparse.Namespace) -> None:
     from book.build.split import split
     from book.build.worksheets import write_worksheets
 
     split(book, *_selection(book, options))
     write_worksheets(book)
-    return 0
 
 
-def _run(book: Book, options: argparse.Namespace) -> int:
-    from book.build.freshness import is_fresh, remember, sources
-    from d2l_lite import installed
-
-    part = options.chapter or options.framework or options.force
-    whole = not part and all(map(installed, FRAMEWORKS))
-    before = sources(book)
-    if whole and is_fresh(book, "notebooks", before):
-        print("All notebooks are up to date.")
-        return 0
-
+def _run(book: Book, options: argparse.Namespace) -> None:
     from book.build.run import run
     from book.build.worksheets import write_worksheets
 
     write_worksheets(book)
     run(book, *_selection(book, options), force=options.force, jobs=options.jobs)
-    # What is written now, or edited meanwhile, the next call looks at.
-    if whole and sources(book) == before:
-        remember(book, "notebooks", before)
-    return 0
 
 
-def _colab(book: Book, options: argparse.Namespace) -> int:
+def _colab(book: Book, options: argparse.Namespace) -> None:
     from book.build.colab import run_in_colab
 
     run_in_colab(book, *_selection(book, options), jobs=options.jobs)
-    return 0
 
 
-def _pages(book: Book, options: argparse.Namespace) -> int:
+def _pages(book: Book, options: argparse.Namespace) -> None:
     from book.build.pages import write_pages
 
     write_pages(book)
-    return 0
 
 
-def _site(book: Book, options: argparse.Namespace) -> int:
-    from book.build.freshness import is_fresh, remember, sources
+def _site(book: Book, options: argparse.Namespace) -> None:
+    from book.build.html import build_site
 
-    site, before = book.root / "_build/html", sources(book)
-    if not is_fresh(book, "site", before, site):
-        from book.build.html import build_site
-
-        remember(book, "site", before, build_site(book))
-    return 0
+    build_site(book)
 
 
-def _pdf(book: Book, options: argparse.Namespace) -> int:
+def _pdf(book: Book, options: argparse.Namespace) -> None:
     from book.build.pdf import build_pdf
 
     print(book.relative(build_pdf(book)))
-    return 0
 
 
 def _check(book: Book, options: argparse.Namespace) -> int:
@@ -143,21 +114,19 @@ def _check(book: Book, options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def _notebooks(book: Book, options: argparse.Namespace) -> int:
+def _notebooks(book: Book, options: argparse.Namespace) -> None:
     from d2l_lite import installed
 
     for framework in filter(installed, FRAMEWORKS):
         for chapter in book.chapters:
             print(book.relative(book.notebook_path(chapter, framework)))
-    return 0
 
 
-def _env(book: Book, options: argparse.Namespace) -> int:
+def _env(book: Book, options: argparse.Namespace) -> None:
     """For `env $(python -m book env) pytest --nbval …`."""
     from book.build.inputs import ENVIRONMENT
 
     print(" ".join(f"{name}={value}" for name, value in ENVIRONMENT.items()))
-    return 0
 
 
 _COMMANDS = {

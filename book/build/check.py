@@ -5,12 +5,12 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from book.build.check_references import Problem, references
 from book.build.inputs import inputs, is_executed, recorded_inputs
-from book.build.labels import Labels, read_labels, sources
+from book.build.kernel import stderr
+from book.build.labels import Labels, front_matter, read_labels
 from book.build.models import models_text
+from book.build.myst import elements, walk
 from book.build.pages import page_notebook
-from book.build.run import stderr
 from book.build.source import (
     FRAMEWORKS,
     Book,
@@ -18,15 +18,11 @@ from book.build.source import (
     Chapter,
     covered,
     groups,
+    read_text,
     stated_reason,
 )
 from book.build.split import notebook_text, read_notebook
-from book.build.worksheets import (
-    FOLDER,
-    read_worksheets,
-    worksheet_labels,
-    worksheet_texts,
-)
+from book.build.worksheets import FOLDER, read_worksheets, worksheet_texts
 from d2l_lite import TITLES, installed
 
 IMAGES = ("image/png", "image/svg+xml", "image/jpeg")
@@ -40,181 +36,177 @@ def check(book: Book) -> list[str]:
     """All problems, sorted by file and line; empty when the book is right.
 
     The notebooks of a framework that is not installed cannot be executed here: that
-    they have not been is no problem, and a printed line says so.
+    they have not been is no problem, and a printed line says so. Wrong references
+    between pages are Sphinx's to find, when it builds the site.
     """
+    faults: list[BookError] = []
     labels = read_labels(book)
-    problems: list[Problem] = []
     for chapter in book.chapters:
-        problems += _groups(chapter)
-        problems += _merged(book, chapter)
-    problems += _files(book)
+        faults += _groups(chapter)
+        faults += _raised(page_notebook, book, chapter)
+    faults += _files(book)
     for framework in FRAMEWORKS:
-        problems += _generated(book, framework, labels)
-        problems += _orphans(book, framework)
-    for path in sources(book):
-        problems += _listed(book, path)
-        problems += references(book, path, labels)
-    problems += _worksheets(book, labels)
-    return [f"{file}:{line}: {what}" for file, line, what in sorted(set(problems))]
+        faults += _models(book, framework)
+        faults += _notebooks(book, framework, labels)
+    listed = [book.root / f"{document}.md" for document in book.documents]
+    for path in (*front_matter(book), *sorted((book.root / "chapters").glob("*.md"))):
+        faults += _images(book, path)
+        if path not in listed:
+            what = "is not in _toc.yml; list it there or delete it"
+            faults.append(BookError(what, book.relative(path), 1))
+    faults += _worksheets(book, labels)
+    known = sorted({(fault.file, fault.line, fault.text) for fault in faults})
+    return [str(BookError(text, file, line)) for file, line, text in known]
 
 
-def _groups(chapter: Chapter) -> Iterator[Problem]:
-    """Tab groups that lack a framework and do not say why."""
-    cells = {cell.id: position for position, cell in enumerate(chapter.cells)}
-    for group in groups(chapter.cells):
-        start = cells[group[0].id]
-        above = chapter.cells[start - 1] if start else None
-        present = covered(group)
-        missing = [TITLES[name] for name in FRAMEWORKS if name not in present]
-        try:
-            lacking = missing and not stated_reason(chapter, group, above)
-        except BookError as error:
-            yield _located(error)
-            continue
-        if lacking:
-            yield (
-                f"chapters/{chapter.name}.md",
-                chapter.line(group[0]),
-                f"this group of tabs has no cell for {', '.join(missing)}; write it, "
-                "or say why in a line `% only <frameworks>: <reason>` above the group",
-            )
-
-
-def _merged(book: Book, chapter: Chapter) -> Iterator[Problem]:
-    """What keeps the chapter from becoming a page, such as outputs that differ."""
+def _raised(function, *arguments) -> Iterator[BookError]:
+    """The fault that keeps a function from its work, if any."""
     try:
-        page_notebook(book, chapter)
+        function(*arguments)
     except BookError as error:
-        yield _located(error)
+        yield error
 
 
-def _located(error: BookError) -> Problem:
-    file, line, what = str(error).split(":", 2)
-    return file, int(line), what.strip()
+def _groups(chapter: Chapter) -> Iterator[BookError]:
+    """Tab groups that lack a framework and do not say why."""
+    for group, before in groups(chapter.cells):
+        missing = [TITLES[name] for name in FRAMEWORKS if name not in covered(group)]
+        try:
+            if missing and not stated_reason(chapter, group, before):
+                yield chapter.error(
+                    group[0],
+                    f"this group of tabs has no cell for {', '.join(missing)}; write "
+                    "it, or say why in a line `% only <frameworks>: <reason>` above "
+                    "the group",
+                )
+        except BookError as error:
+            yield error
 
 
-def _generated(book: Book, framework: str, labels: Labels) -> Iterator[Problem]:
-    """Stale models and notebooks, and faults in the notebooks' outputs."""
-    models = book.models_path(framework)
-    text = models.read_text(encoding="utf-8") if models.exists() else None
+def _models(book: Book, framework: str) -> Iterator[BookError]:
+    path = book.models_path(framework)
+    text = path.read_text(encoding="utf-8") if path.exists() else None
     try:
         if text != models_text(book, framework):
             what = f"differs from the cells tagged `export`; {SPLIT}"
-            yield book.relative(models), 1, what
+            yield BookError(what, book.relative(path), 1)
     except BookError as error:
-        yield _located(error)
+        yield error
+
+
+def _notebooks(book: Book, framework: str, labels: Labels) -> Iterator[BookError]:
+    """Notebooks that are stale or stray, and faults in their outputs."""
     if not installed(framework):
         print(
             f"{TITLES[framework]} is not installed: "
             "whether its outputs are up to date was not checked."
         )
+    stray = set((book.root / "chapters" / framework).glob("*.ipynb"))
     for chapter in book.chapters:
         path = book.notebook_path(chapter, framework)
         name = book.relative(path)
+        stray.discard(path)
         notebook = read_notebook(path)
         if notebook is None:
-            yield name, 1, f"is missing or cannot be read; {SPLIT}"
+            yield BookError(f"is missing or cannot be read; {SPLIT}", name, 1)
             continue
         try:
             text = notebook_text(book, chapter, framework, labels)
             if path.read_text(encoding="utf-8") != text:
-                yield name, 1, f"differs from chapters/{chapter.name}.md; {SPLIT}"
+                yield BookError(f"differs from {chapter.source}; {SPLIT}", name, 1)
         except BookError as error:
-            yield _located(error)
+            yield error
         stale = recorded_inputs(notebook) != inputs(book, chapter, framework, notebook)
         if installed(framework) and is_executed(notebook) and stale:
-            yield name, 1, f"was executed with other code, files or library; {RUN}"
-        yield from _outputs(book, chapter, framework, notebook)
+            what = f"was executed with other code, files or library; {RUN}"
+            yield BookError(what, name, 1)
+        yield from _outputs(chapter, framework, notebook, name)
+    for path in stray:
+        what = "no chapter of _toc.yml makes this notebook; delete it"
+        yield BookError(what, book.relative(path), 1)
 
 
 def _outputs(
-    book: Book, chapter: Chapter, framework: str, notebook: NotebookNode
-) -> Iterator[Problem]:
-    path = book.relative(book.notebook_path(chapter, framework))
+    chapter: Chapter, framework: str, notebook: NotebookNode, path: str
+) -> Iterator[BookError]:
     for number, cell in enumerate(notebook.cells, 1):
         if cell.cell_type != "code":
             continue
-        file, line = path, 1
+        place = (path, 1)
         if cell.id in chapter.lines:
-            file, line = f"chapters/{chapter.name}.md", chapter.line(cell)
+            place = (chapter.source, chapter.line(cell))
         name = f"cell {number} of {path}"
         types = {key for output in cell.outputs for key in output.get("data", ())}
         if installed(framework) and cell.execution_count is None:
-            yield file, line, f"{name} was never executed; {RUN}"
+            yield BookError(f"{name} was never executed; {RUN}", *place)
         if stderr(cell):
-            yield file, line, f"{name} shows stderr; silence its cause and {RUN}"
+            what = f"{name} shows stderr; silence its cause and {RUN}"
+            yield BookError(what, *place)
         if any(output.output_type == "error" for output in cell.outputs):
-            yield file, line, f"{name} shows an error; mend the cell and {RUN}"
+            yield BookError(f"{name} shows an error; mend the cell and {RUN}", *place)
         alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
         if types.intersection(IMAGES) and not alt:
-            yield (
-                file,
-                line,
+            yield BookError(
                 f"{name} shows an image without alternative text; give the cell "
                 'the option `mystnb: {image: {alt: "…"}}`',
+                *place,
             )
 
 
-def _files(book: Book) -> Iterator[Problem]:
+def _images(book: Book, path: Path) -> Iterator[BookError]:
+    """Images of a source without alternative text."""
+    name = book.relative(path)
+    for block in walk(read_text(path, name)):
+        if block.name in ("figure", "image") and not block.options.get("alt"):
+            what = f"{{{block.name}}} has no alternative text; add `:alt: …`"
+            yield BookError(what, name, block.line)
+        if block.kind not in ("text", "heading"):
+            continue
+        for element in elements(block.text):
+            if element.kind == "image" and not element.text.strip():
+                target = element.target
+                yield BookError(
+                    f"the image {target} has no alternative text; write "
+                    f"![text]({target})",
+                    *(name, block.line + block.text[: element.start].count("\n")),
+                )
+
+
+def _files(book: Book) -> Iterator[BookError]:
     """Shared files that are too large for the repository or that no chapter owns."""
     unowned = set(book.files())
     for chapter in book.chapters:
         sizes = {path: path.stat().st_size for path in book.files(chapter)}
         unowned -= set(sizes)
-        for path, size in sizes.items():
-            if size > FILE_LIMIT:
-                what = f"has {size:,} bytes; at most {FILE_LIMIT:,}: store less"
-                yield book.relative(path), 1, what
-        if (total := sum(sizes.values())) > FILES_LIMIT:
-            yield (
-                f"chapters/files/{chapter.name}",
-                1,
-                f"has {total:,} bytes; at most {FILES_LIMIT:,}: store less",
-            )
+        folder = f"chapters/files/{chapter.name}"
+        for name, size, limit in (
+            *((book.relative(path), size, FILE_LIMIT) for path, size in sizes.items()),
+            (folder, sum(sizes.values()), FILES_LIMIT),
+        ):
+            if size > limit:
+                what = f"has {size:,} bytes; at most {limit:,}: store less"
+                yield BookError(what, name, 1)
     for path in unowned:
-        yield (
-            book.relative(path),
-            1,
-            "belongs to no chapter of _toc.yml; move it to chapters/files/<chapter>/ "
-            "or delete it",
-        )
+        what = "belongs to no chapter of _toc.yml; move it to chapters/files/<chapter>/"
+        yield BookError(f"{what} or delete it", book.relative(path), 1)
 
 
-def _orphans(book: Book, framework: str) -> Iterator[Problem]:
-    expected = {book.notebook_path(chapter, framework) for chapter in book.chapters}
-    for path in sorted((book.root / "chapters" / framework).glob("*.ipynb")):
-        if path not in expected:
-            yield (
-                book.relative(path),
-                1,
-                "no chapter of _toc.yml makes this notebook; delete it",
-            )
-
-
-def _worksheets(book: Book, labels: Labels) -> Iterator[Problem]:
+def _worksheets(book: Book, labels: Labels) -> Iterator[BookError]:
     """Faults of the worksheets, and notebooks that are not what they make."""
-    expected = set()
-    for worksheet in read_worksheets(book):
-        yield from _groups(worksheet)
-        known = worksheet_labels(book, labels, worksheet)
-        yield from references(book, worksheet.path, known)
-        try:
-            for path, text in worksheet_texts(book, worksheet, labels):
-                expected.add(path)
-                if not path.exists() or path.read_text(encoding="utf-8") != text:
-                    what = f"differs from chapters/{worksheet.name}.md; {SPLIT}"
-                    yield book.relative(path), 1, what
-        except BookError as error:
-            yield _located(error)
-            return
     folder = book.root / FOLDER
     found = {*folder.glob("*/*.ipynb"), *folder.glob("solutions/*/*.ipynb")}
-    for path in sorted(found - expected):
-        if not path.parent.name.startswith("."):
-            yield book.relative(path), 1, "no worksheet makes this; delete it"
-
-
-def _listed(book: Book, path: Path) -> Iterator[Problem]:
-    name = book.relative(path)
-    if name.removesuffix(".md") not in book.documents:
-        yield name, 1, "is not in _toc.yml; list it there or delete it"
+    stray = {path for path in found if not path.parent.name.startswith(".")}
+    for worksheet in read_worksheets(book):
+        yield from _groups(worksheet)
+        yield from _images(book, worksheet.path)
+        try:
+            for path, text in worksheet_texts(book, worksheet, labels):
+                stray.discard(path)
+                if not path.exists() or path.read_text(encoding="utf-8") != text:
+                    what = f"differs from {worksheet.source}; {SPLIT}"
+                    yield BookError(what, book.relative(path), 1)
+        except BookError as error:
+            yield error
+            return
+    for path in stray:
+        yield BookError("no worksheet makes this; delete it", book.relative(path), 1)

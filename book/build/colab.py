@@ -18,11 +18,10 @@ from tqdm import tqdm
 
 from book.build.files import write_if_changed
 from book.build.inputs import ENVIRONMENT
-from book.build.kernel import CellFault, execute
-from book.build.run import Task, describe, name, stderr
+from book.build.kernel import CellFault, execute, stderr
+from book.build.run import Task, failure, fault
 from book.build.source import Book, BookError, Chapter
 from book.build.split import read_notebook, serialise
-from book.build.terminal import plain
 
 # The first cell looks for Colab's module. After it the module goes: JAX would use it.
 STARTUP = """\
@@ -70,12 +69,11 @@ def run_in_colab(
     ):
         repository = _repository(book, Path(folder, "repository.git"))
         results = pool.map(lambda task: _execute(book, task, repository), tasks)
-        for fault, warnings in tqdm(results, total=len(tasks), unit="notebook"):
-            for warning in warnings:
-                tqdm.write(warning)
-            if fault:
-                tqdm.write(fault)
-                faults.append(fault.partition("\n")[0])
+        for failed, warnings in tqdm(results, total=len(tasks), unit="notebook"):
+            for text in filter(None, [*warnings, failed]):
+                tqdm.write(text)
+            if failed:
+                faults.append(failed.partition("\n")[0])
     if faults:
         counts = f"{len(faults)} of {len(tasks)} notebooks fail in Colab:"
         raise BookError("\n".join([counts, *faults]))
@@ -104,8 +102,8 @@ def _task(book: Book, chapter: Chapter, framework: str) -> Task:
     source = book.notebook_path(chapter, framework)
     notebook = read_notebook(source)
     if notebook is None:
-        place = book.relative(source)
-        raise BookError(f"{place}: missing or damaged; run `python -m book split`")
+        what = "missing or damaged; run `python -m book split`"
+        raise BookError(what, book.relative(source))
     path = book.root / "_build" / "colab" / framework / f"{chapter.name}.ipynb"
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -115,7 +113,7 @@ def _task(book: Book, chapter: Chapter, framework: str) -> Task:
 
 def _execute(book: Book, task: Task, repository: Path) -> tuple[str, list[str]]:
     """Executes one notebook; returns its fault, if any, and its warnings."""
-    fault = ""
+    failed = ""
     with tempfile.TemporaryDirectory(prefix="colab-") as folder:
         machine = Path(folder)
         manager = _manager(machine)
@@ -126,14 +124,14 @@ def _execute(book: Book, task: Task, repository: Path) -> tuple[str, list[str]]:
                 task.notebook, content, _environment(book, machine, repository), manager
             )
         except CellFault as error:
-            fault = describe(book, task, error)
+            failed = str(failure(book, task, error))
     write_if_changed(task.path, serialise(task.notebook))
     warnings = [
-        f"{name(book, task, number)} writes to stderr:\n{text}"
-        for number, cell in enumerate(task.notebook.cells, 1)
-        if (text := NEWS.sub("", plain(stderr(cell))).strip())
+        str(fault(book, task, index, f"writes to stderr:\n{text}"))
+        for index, cell in enumerate(task.notebook.cells)
+        if (text := NEWS.sub("", stderr(cell)).strip())
     ]
-    return fault, warnings
+    return failed, warnings
 
 
 def _manager(machine: Path) -> AsyncKernelManager:

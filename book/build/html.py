@@ -10,10 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from book.build.downloads import copy_notebooks
+from book.build.kernel import plain
 from book.build.pages import write_pages
 from book.build.slim import slim
 from book.build.source import Book, BookError
-from book.build.terminal import plain
 from book.build.worksheets import copy_worksheets
 
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"

@@ -1,15 +1,12 @@
 """What a notebook's outputs depend on, as one hash."""
 
-import ast
 import hashlib
-import io
-import tokenize
 from functools import cache
-from pathlib import Path
 
 from nbformat import NotebookNode
 
-from book.build.source import FRAMEWORKS, Book, BookError, Chapter
+from book.build.imports import Repository, cell_imports
+from book.build.source import Book, Chapter
 
 # Equal outputs in every run; also what the strict notebook tests need. One thread each:
 # sums keep their order on every machine, and two notebooks at a time fill two cores.
@@ -27,22 +24,32 @@ ENVIRONMENT = {
     "TF_NUM_INTRAOP_THREADS": "1",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
 }
-
-
 # Below this line of requirements.txt only the pins of what runs a cell count.
 TOOLS = "# From chapters to notebooks"
 KERNEL = ("ipykernel", "matplotlib-inline")
 
 
 def inputs(book: Book, chapter: Chapter, framework: str, notebook: NotebookNode) -> str:
-    """Hash of the notebook's library and code, and of the files that it shares."""
-    digest = hashlib.sha256(library_inputs(book, framework).encode())
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            digest.update(f"\0{cell.id}\0{cell.source}".encode())
-    for name, content in file_inputs(book, chapter).items():
-        digest.update(f"\0{name}\0{content}".encode())
-    return digest.hexdigest()
+    """Hash of all that the notebook's outputs depend on.
+
+    That are its code cells, the modules of this repository that they import and those
+    that these import in turn, the data files that such a module names, the files that
+    the chapter's notebooks share, the pins, and the settings. Comments, docstrings and
+    blank lines of modules do not count. A module that is imported by a name put
+    together at run time counts only if it is the framework's own,
+    `d2l_lite.<framework>`, which counts always.
+    """
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    names = {f"d2l_lite.{framework}", "d2l_lite"}
+    names.update(*(cell_imports(cell.source) for cell in cells))
+    parts = [
+        *ENVIRONMENT.items(),
+        *_pins(book),
+        *_repository(book).closure(names).items(),
+        *((cell.id, cell.source) for cell in cells),
+        *file_inputs(book, chapter).items(),
+    ]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def file_inputs(book: Book, chapter: Chapter) -> dict[str, str]:
@@ -51,33 +58,6 @@ def file_inputs(book: Book, chapter: Chapter) -> dict[str, str]:
         book.relative(path): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in book.files(chapter)
     }
-
-
-@cache
-def library_inputs(book: Book, framework: str) -> str:
-    """Hash of the modules, data and pins that the framework's notebooks use.
-
-    Comments, docstrings and blank lines do not count. Like its chapters, a book's
-    library is read once.
-    """
-    root = book.root / "d2l_lite"
-    others = {f"{name}.py" for name in FRAMEWORKS if name != framework}
-    # Not the classroom, which no chapter uses.
-    found = [*sorted(root.glob("*.py")), *sorted(root.glob("devices/*.py"))]
-    modules = [path for path in found if path.name not in others]
-    modules.append(book.models_path(framework))
-    digest = hashlib.sha256(repr(sorted(ENVIRONMENT.items())).encode())
-    for path in modules:
-        if path.exists():
-            place = f"{path.parent.name}/{path.name}"
-            code = _code(path.read_text(encoding="utf-8"), place)
-            digest.update(f"\0{path.name}\0{code}".encode())
-    for path in sorted((root / "sample").rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
-    for pin in _pins(book.root / "requirements.txt"):
-        digest.update(f"\0{pin}".encode())
-    return digest.hexdigest()
 
 
 def is_executed(notebook: NotebookNode) -> bool:
@@ -94,8 +74,15 @@ def recorded_inputs(notebook: NotebookNode) -> str | None:
     return notebook.metadata.get("book", {}).get("inputs")
 
 
-def _pins(path: Path) -> list[str]:
+@cache  # Like its chapters, a book's library is read once.
+def _repository(book: Book) -> Repository:
+    return Repository(book.root)
+
+
+@cache
+def _pins(book: Book) -> tuple[str, ...]:
     """The pins on which outputs depend: not those of the book's tools."""
+    path = book.root / "requirements.txt"
     pins = []
     tools = False
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
@@ -103,30 +90,4 @@ def _pins(path: Path) -> list[str]:
         pin = line.partition("#")[0].strip()
         if pin and (not tools or pin.partition("==")[0].strip() in KERNEL):
             pins.append(pin)
-    return sorted(pins)
-
-
-@cache  # The four frameworks share most modules.
-def _code(source: str, place: str) -> str:
-    """The module's text without comments and docstrings.
-
-    Text, not `ast.dump`, whose form changes with the version of Python.
-    """
-    try:
-        tree = ast.parse(source)
-    except SyntaxError as error:
-        raise BookError(
-            f"{place}:{error.lineno}: not valid Python: {error.msg}"
-        ) from None
-    lines = source.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
-    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    for node in ast.walk(tree):
-        if isinstance(node, documented) and ast.get_docstring(node) is not None:
-            docstring = node.body[0]
-            for index in range(docstring.lineno - 1, docstring.end_lineno):
-                lines[index] = ""
-    return "\n".join(line.rstrip() for line in lines if line.strip())
+    return tuple(sorted(pins))

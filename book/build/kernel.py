@@ -1,6 +1,7 @@
 """Executes the cells of one notebook in a kernel."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,9 +14,8 @@ from nbclient.exceptions import (
 )
 from nbformat import NotebookNode
 
-from book.build.terminal import plain
-
 CELL_TIMEOUT = 600  # seconds
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class CellFault(Exception):
@@ -64,6 +64,17 @@ def execute(
         raise CellFault(index, _traceback(notebook.cells[index], error)) from None
     finally:
         notebook.metadata = metadata
+
+
+def stderr(cell: NotebookNode) -> str:
+    """What the outputs of the cell hold of stderr, without colours."""
+    outputs = cell.get("outputs", ())
+    return plain("".join(out.text for out in outputs if out.get("name") == "stderr"))
+
+
+def plain(text: str) -> str:
+    """Text that was written for a terminal, without colours."""
+    return _COLOURS.sub("", text)
 
 
 def _traceback(cell: NotebookNode, error: Exception) -> str:

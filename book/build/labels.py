@@ -1,4 +1,4 @@
-"""What references point at: labels, titles, terms and the bibliography."""
+"""What references point at: labels, titles and the bibliography."""
 
 import re
 from collections import Counter
@@ -10,10 +10,10 @@ from pybtex.database import BibliographyData, Entry, parse_string
 from pybtex.exceptions import PybtexError
 
 from book.build.myst import Block, walk
-from book.build.source import Book, BookError, read_text
+from book.build.source import Book, BookError, Chapter, read_text
 
-KINDS = {"figure": "Figure", "table": "Table", "list-table": "Table"}
-KINDS |= {"exercise": "Exercise", "math": "Equation"}
+KINDS = {"figure": "Figure", "table": "Table", "exercise": "Exercise"}
+KINDS |= {"math": "Equation"}
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,8 @@ class Labels:
     """Every target of the book by its name, and the titles of its documents."""
 
     names: dict[str, Label] = field(default_factory=dict)
-    terms: dict[str, Label] = field(default_factory=dict)  # in lower case
     titles: dict[str, str] = field(default_factory=dict)
     numbers: dict[tuple[str, int], int] = field(default_factory=dict)
-    slugs: dict[str, set[str]] = field(default_factory=dict)
     bibliography: BibliographyData = field(default_factory=BibliographyData)
 
     def citation(self, key: str) -> tuple[str, str] | None:
@@ -46,107 +44,71 @@ class Labels:
 def read_labels(book: Book) -> Labels:
     """Reads the sources of all documents and book/references.bib."""
     labels = Labels()
-    for path in sources(book):
-        read_document(book, path, labels)
+    for path in front_matter(book):
+        name = book.relative(path)
+        blocks = walk(read_text(path, name))
+        _add(labels, name.removesuffix(".md"), blocks)
+    for chapter in book.chapters:
+        add_chapter(labels, chapter)
     path = book.root / "book" / "references.bib"
     if path.exists():
         try:
             text = read_text(path, book.relative(path))
             labels.bibliography = parse_string(text, "bibtex")
         except PybtexError as error:
-            raise BookError(f"book/references.bib: cannot be read: {error}") from None
+            what = f"cannot be read: {error}"
+            raise BookError(what, "book/references.bib") from None
     return labels
 
 
-def sources(book: Book) -> list[Path]:
-    """The Markdown files that make the book, in a stable order."""
-    folders = (book.root / "book", book.root / "chapters")
-    return [path for folder in folders for path in sorted(folder.glob("*.md"))]
+def front_matter(book: Book) -> list[Path]:
+    """The pages beside the chapters."""
+    return sorted((book.root / "book").glob("*.md"))
 
 
-def slug(title: str) -> str:
-    """Anchor of a heading."""
-    return re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-")
+def add_chapter(labels: Labels, chapter: Chapter) -> None:
+    """Adds what a chapter or a worksheet defines."""
+    _add(labels, f"chapters/{chapter.name}", _chapter_blocks(chapter))
 
 
-def read_document(book: Book, path: Path, labels: Labels) -> None:
-    """Adds what one document defines."""
-    document = book.relative(path).removesuffix(".md")
+def _chapter_blocks(chapter: Chapter) -> Iterator[Block]:
+    for cell in chapter.cells:
+        line = chapter.line(cell)
+        if cell.cell_type == "markdown":
+            yield from walk(cell.source, line)
+        else:  # a figure, where its settings say so
+            figure = cell.metadata.get("mystnb", {}).get("figure")
+            name = "figure" if figure is not None else "code-cell"
+            yield Block("directive", line, cell.source, name, options=figure or {})
+
+
+def _add(labels: Labels, document: str, blocks: Iterator[Block]) -> None:
     counts: Counter[str] = Counter()
     pending: list[str] = []
-    labels.slugs[document] = set()
-    for block in walk(read_text(path, book.relative(path))):
-        _require_settings(block, document)
+    for block in blocks:
         if block.kind == "target":
             pending.append(block.label)
             continue
-        if block.kind in ("comment", "break") or not _content(block):
+        if block.kind == "comment" or block.kind == "text" and not block.text.strip():
             continue
-        title = block.argument if block.kind in ("heading", "directive") else ""
         if block.kind == "heading":
-            labels.titles.setdefault(document, title)
-            labels.slugs[document].add(slug(title))
-        kind = _kind(block)
+            labels.titles.setdefault(document, block.argument)
+        own = [block.options[key] for key in ("name", "label") if key in block.options]
+        own += [block.label] if block.label else []
+        kind = _kind(block, bool(own))
         number = 0
         if kind:
             counts[kind] += 1
             number = labels.numbers[document, block.line] = counts[kind]
-        for name in [*pending, *_own_labels(block)]:
-            labels.names[name] = Label(document, title, kind, number)
+        for name in [*pending, *own]:
+            labels.names[name] = Label(document, block.argument, kind, number)
         pending.clear()
-        for term in _terms(block):
-            labels.terms[term.lower()] = Label(document, term)
 
 
-def _content(block: Block) -> bool:
-    return block.kind in ("directive", "math") or bool(block.text.strip())
-
-
-def _kind(block: Block) -> str:
+def _kind(block: Block, labelled: bool) -> str:
     """What a numbered block is called; empty for the others."""
-    if block.kind == "math":
-        return "Equation" if block.label else ""
-    if block.name == "math" and not block.options.get("label"):
-        return ""
-    if block.name == "code-cell":
-        return "Figure" if _figure(block) else ""
-    return KINDS.get(block.name, "")
-
-
-def _require_settings(block: Block, document: str) -> None:
-    """Asserts that a code cell's `mystnb: {figure: …, image: …}` holds settings."""
-    settings = block.options.get("mystnb", {})
-    found = {"mystnb": settings}
-    if isinstance(settings, dict):
-        found |= {key: settings.get(key, {}) for key in ("figure", "image")}
-    for key, value in found.items():
-        if block.name == "code-cell" and not isinstance(value, dict):
-            raise BookError(
-                f"{document}.md:{block.line}: the cell's option `{key}` must hold "
-                f"settings (`name: …`), not {value!r}"
-            )
-
-
-def _figure(block: Block) -> dict:
-    """Figure settings of a code cell (`mystnb: {figure: …}`)."""
-    return block.options.get("mystnb", {}).get("figure", {})
-
-
-def _own_labels(block: Block) -> Iterator[str]:
-    for key in ("name", "label"):
-        if value := block.options.get(key):
-            yield str(value)
-    if block.label:
-        yield block.label
-    if block.name == "code-cell" and (name := _figure(block).get("name")):
-        yield name
-
-
-def _terms(block: Block) -> Iterator[str]:
-    if block.name == "glossary":
-        for text in block.text.splitlines():
-            if text.strip() and not text[0].isspace():
-                yield text.strip()
+    name = block.name or block.kind
+    return KINDS.get(name, "") if name != "math" or labelled else ""
 
 
 def _authors(entry: Entry) -> str:

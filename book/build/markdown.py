@@ -5,14 +5,15 @@ import re
 from collections.abc import Callable
 
 from book.build.labels import Label, Labels
-from book.build.myst import INLINE, Block, blocks, role_target
+from book.build.myst import Block, Element, blocks, elements
 from book.build.source import Book, BookError, Chapter
 
 ADMONITIONS = ("note", "tip", "hint", "important", "warning", "caution", "attention")
-ADMONITIONS += ("danger", "error", "seealso", "margin", "sidebar", "admonition")
+ADMONITIONS += ("danger", "error", "seealso", "admonition")
 CITATIONS = ("cite", "cite:p", "cite:t")
-REFERENCES = ("ref", "numref", "eq", "prf:ref")
+REFERENCES = ("ref", "numref", "eq")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:|//")
+_TITLE_TARGET = re.compile(r"(.*?)\s*<([^<>]+)>", re.DOTALL)
 
 
 class PlainMarkdown:
@@ -25,22 +26,29 @@ class PlainMarkdown:
         self.document = f"chapters/{chapter.name}"
 
     def translate(self, source: str, line: int) -> str:
-        """Plain Markdown of a text that starts at the line of the chapter."""
+        """Plain Markdown of a text that starts at the line of the chapter.
+
+        Raises BookError for what a notebook cannot show, and for a reference to what
+        the book has not.
+        """
         pieces = [self._block(block) for block in blocks(source, line)]
         text = "\n".join(piece for piece in pieces if piece is not None)
         return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
 
     def _block(self, block: Block) -> str | None:
         """Markdown of a block; None for what leaves no line."""
-        if block.kind in ("target", "comment", "break"):
+        if block.kind in ("target", "comment"):
             return None
         if block.kind == "code":
             return block.text
         if block.kind == "math":
-            return _indented(self._math(block), block.indent)
+            return _prefixed(self._math(block), block.prefix)
         if block.kind == "directive":
-            return _indented(f"\n{self._directive(block)}\n", block.indent)
+            return _prefixed(f"\n{self._directive(block)}\n", block.prefix)
         return self._inline(block.text, block.line)
+
+    def _error(self, text: str, line: int) -> BookError:
+        return BookError(text, self.chapter.source, line)
 
     # Directives
 
@@ -49,47 +57,35 @@ class PlainMarkdown:
             return self._admonition(block)
         writer = self._writers().get(block.name)
         if writer is None:
-            raise BookError(
-                f"{self.document}.md:{block.line}: a notebook cannot show the "
-                f"directive {{{block.name}}}; use one of "
-                f"{', '.join(sorted({*self._writers(), *ADMONITIONS}))}"
+            raise self._error(
+                f"a notebook cannot show the directive {{{block.name}}}; use one of "
+                f"{', '.join(sorted({*self._writers(), *ADMONITIONS}))}",
+                block.line,
             )
         return writer(block)
 
     def _writers(self) -> dict[str, Callable[[Block], str]]:
         return {
-            "code": self._code,
             "code-block": self._code,
-            "div": self._body,
-            "dropdown": self._dropdown,
-            "epigraph": self._quote,
             "exercise": self._exercise,
             "figure": self._figure,
             "image": self._figure,
-            "list-table": self._list_table,
             "math": self._math,
-            "solution": self._solution,
             "table": self._table,
         }
 
     def _body(self, block: Block) -> str:
         return self.translate(block.text, block.body_line)
 
-    def _quote(self, block: Block) -> str:
-        return _quoted(self._body(block))
-
     def _admonition(self, block: Block) -> str:
         title, body = block.name.capitalize(), self._body(block)
-        if block.name in ("margin", "sidebar", "admonition"):
+        if block.name == "admonition":
             title = self._inline(block.argument, block.line)
         elif block.argument:  # the first line of the text, not a title
             first = self._inline(block.argument, block.line)
             body = f"{first}\n{body}".rstrip()
         title = {"Seealso": "See also"}.get(title, title)
-        return _quoted(f"**{title}**\n\n{body}" if title else body)
-
-    def _dropdown(self, block: Block) -> str:
-        return _details(block.argument or "Details", self._body(block))
+        return _prefixed(f"**{title}**\n\n{body}", "> ")
 
     def _exercise(self, block: Block) -> str:
         heading = f"**{self._number(block, 'Exercise')}**"
@@ -97,11 +93,6 @@ class PlainMarkdown:
             title = self._inline(block.argument, block.line).strip("()")
             heading += f" ({title})"
         return f"{heading}\n\n{self._body(block)}"
-
-    def _solution(self, block: Block) -> str:
-        label = self.labels.names.get(block.argument)
-        name = self._name(label) if label else "the exercise"
-        return _details(f"Solution to {name}", self._body(block))
 
     def _figure(self, block: Block) -> str:
         address = self._file(block.argument)
@@ -116,35 +107,16 @@ class PlainMarkdown:
         heading = f"**{self._number(block, 'Table')}.** {caption}\n\n"
         return (heading if caption else "") + self._body(block)
 
-    def _list_table(self, block: Block) -> str:
-        rows = [
-            [self._inline(str(cell or ""), block.line) for cell in row]
-            for row in _nested_list(block.text)
-        ]
-        headers = str(block.options.get("header-rows", 0))
-        if not headers.isdecimal() or len({len(row) for row in rows}) != 1:
-            raise BookError(
-                f"{self.document}.md:{block.line}: a {{list-table}} needs rows "
-                "`* - cell` of equally many cells `  - cell` and a whole number of "
-                "`:header-rows:`"
-            )
-        if not int(headers):
-            rows.insert(0, [""] * len(rows[0]))
-        rows.insert(1, ["---"] * len(rows[0]))
-        table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-        caption = self._inline(block.argument, block.line)
-        heading = f"**{self._number(block, 'Table')}.** {caption}\n\n"
-        return (heading if caption else "") + table
-
     def _code(self, block: Block) -> str:
         longest = max([2, *map(len, re.findall(r"^`{3,}", block.text, re.MULTILINE))])
         fence = "`" * (longest + 1)
         return f"{fence}{block.argument}\n{block.text}\n{fence}"
 
     def _math(self, block: Block) -> str:
-        label = block.label or block.options.get("label")
-        formula = f"{block.argument}\n{block.text}".strip()
-        if label:
+        formula = block.text.strip()
+        if block.argument:
+            formula = f"{block.argument}\n{formula}".strip()
+        if block.label or block.options.get("label"):
             number = self.labels.numbers[self.document, block.line]
             formula += f" \\tag{{{number}}}"
         return f"$$\n{formula}\n$$"
@@ -155,53 +127,57 @@ class PlainMarkdown:
     # Inline elements
 
     def _inline(self, text: str, line: int) -> str:
-        def replace(match: re.Match) -> str:
-            if match["role"]:
-                return self._role(match["role"], match["content"])
-            if match["target"] is not None:
-                return self._link(match["image"], match["text"], match["target"])
-            return match[0]
+        parts, done = [], 0
+        for element in elements(text):
+            at = line + text[: element.start].count("\n")
+            parts.append(text[done : element.start])
+            done = element.end
+            if element.kind == "role":
+                parts.append(self._role(element, at))
+            else:
+                parts.append(self._link(element) or text[element.start : done])
+        return "".join([*parts, text[done:]])
 
-        return INLINE.sub(replace, text)
-
-    def _role(self, role: str, content: str) -> str:
-        title, target = role_target(content)
+    def _role(self, element: Element, line: int) -> str:
+        role, content = element.role, element.text
+        match = _TITLE_TARGET.fullmatch(content)
+        title, target = match.groups() if match else ("", content.strip())
         if role in CITATIONS:
-            return self._citation(role, content)
+            return self._citation(role, content, line)
         if role in REFERENCES:
-            return self._reference(role, title, target)
+            return self._reference(role, title, target.strip(), line)
         if role == "doc":
             document = resolve(self.document, target)
             title = title or self.labels.titles.get(document, target)
             return f"[{title}]({self.book.url(document)})"
-        if role == "term":
-            label = self.labels.terms.get(target.lower())
-            address = label and self.book.url(label.document)
-            return f"[{title or target}]({address})" if address else title or target
         if role == "math":
             return f"${content}$"
         if role in ("sub", "sup"):
             return f"<{role}>{content}</{role}>"
         if role in ("code", "kbd", "file", "command"):
             return f"`{content}`"
-        if role == "download":
-            return f"[{title or target}]({self._file(target)})"
         return title or target
 
-    def _citation(self, role: str, keys: str) -> str:
+    def _citation(self, role: str, keys: str, line: int) -> str:
         address = self.book.url("book/references")
         works = []
-        for key in keys.split(","):
-            authors, year = self.labels.citation(key.strip()) or (key.strip(), "")
+        for key in map(str.strip, keys.split(",")):
+            cited = self.labels.citation(key)
+            if cited is None:
+                what = f"{key!r} is not in book/references.bib; add it there"
+                raise self._error(what, line)
+            authors, year = cited
             text = f"{authors} ({year})" if role == "cite:t" else f"{authors}, {year}"
             works.append(f"[{text}]({address})")
         joined = "; ".join(works)
         return joined if role == "cite:t" else f"({joined})"
 
-    def _reference(self, role: str, title: str, target: str) -> str:
+    def _reference(self, role: str, title: str, target: str, line: int) -> str:
         label = self.labels.names.get(target)
-        if label is None:  # `python -m book check` names it
-            return title or target
+        if label is None:
+            raise self._error(f"no label {target!r} in the book; correct it", line)
+        if role == "eq" and label.kind != "Equation":
+            raise self._error(f"{target!r} is no equation; use {{ref}}", line)
         number = str(label.number)
         if role == "numref" and title:
             name = title.replace("%s", number).replace("{number}", number)
@@ -226,11 +202,13 @@ class PlainMarkdown:
         prefix = "equation-" if label.kind == "Equation" else ""
         return self.book.url(label.document, prefix + anchor)
 
-    def _link(self, image: str, text: str, target: str) -> str:
-        if image:
-            return f"![{text}]({self._file(target)})"
+    def _link(self, element: Element) -> str:
+        """The link as a notebook has it; empty where it is right as it stands."""
+        text, target = element.text, element.target
         if is_address(target):
-            return f"[{text}]({target})"
+            return ""
+        if element.kind == "image":
+            return f"![{text}]({self._file(target)})"
         path, _, anchor = target.partition("#")
         label = self.labels.names.get(path or anchor)
         if label:
@@ -262,33 +240,12 @@ def resolve(document: str, target: str, suffix: str = ".md") -> str:
     return posixpath.normpath(path).removesuffix(suffix)
 
 
-def _nested_list(text: str) -> list[list[str]]:
-    """Rows of a list-table: `* - cell` and `  - cell` with continuation lines.
-
-    No rows if the text starts otherwise.
-    """
-    rows: list[list[str]] = []
-    for line in text.splitlines():
-        if match := re.match(r"^([*-]\s+)?\s*[-*]\s?(.*)$", line):
-            if match[1]:
-                rows.append([])
-            if not rows:
-                return []
-            rows[-1].append(match[2].strip())
-        elif line.strip():
-            if not rows:
-                return []
-            rows[-1][-1] += f" {line.strip()}"
-    return rows
-
-
-def _quoted(text: str) -> str:
-    return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
-
-
-def _details(summary: str, body: str) -> str:
-    return f"<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
-
-
-def _indented(text: str, indent: str) -> str:
-    return "\n".join(indent + line if line else "" for line in text.split("\n"))
+def _prefixed(text: str, prefix: str) -> str:
+    """The text in a quotation (`> `) or in a list, whose mark stands once."""
+    lines = text.split("\n")
+    first = next((number for number, line in enumerate(lines) if line), 0)
+    below = re.sub(r"[^>\s]", " ", prefix)
+    marks = [prefix if number == first else below for number in range(len(lines))]
+    return "\n".join(
+        mark + line if line else mark.rstrip() for mark, line in zip(marks, lines)
+    )

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from nbformat import NotebookNode
 
 from book.build.inputs import inputs, recorded_inputs
-from book.build.source import FRAMEWORKS, Book, BookError, Chapter, frameworks
+from book.build.source import FRAMEWORKS, Book, Chapter, frameworks
 from book.build.split import read_notebook
 from d2l_lite import TITLES
 
@@ -16,7 +16,7 @@ def merged_cells(book: Book, chapter: Chapter) -> list[NotebookNode]:
     """Cells of the source in order, prose as in the source, code with its outputs.
 
     A cell that no notebook has executed has no outputs. Raises BookError if a cell
-    of several frameworks shows different outputs in them.
+    that all share shows different outputs in them.
     """
     notebooks = {
         name: notebook
@@ -27,7 +27,8 @@ def merged_cells(book: Book, chapter: Chapter) -> list[NotebookNode]:
     stale = [
         name
         for name, notebook in notebooks.items()
-        if _is_stale(book, chapter, name, notebook)
+        if recorded_inputs(notebook)
+        not in (None, inputs(book, chapter, name, notebook))
     ]
     cells = []
     for source in chapter.cells:
@@ -59,16 +60,6 @@ def _executed(notebook: NotebookNode) -> dict[str, NotebookNode]:
     }
 
 
-def _is_stale(
-    book: Book, chapter: Chapter, framework: str, notebook: NotebookNode
-) -> bool:
-    """Whether the notebook was executed with other inputs than today's."""
-    recorded = recorded_inputs(notebook)
-    if recorded is None:
-        return False
-    return recorded != inputs(book, chapter, framework, notebook)
-
-
 def _require_equal(
     chapter: Chapter, cell: NotebookNode, found: dict[str, NotebookNode]
 ) -> None:
@@ -77,11 +68,12 @@ def _require_equal(
     for name in shown:
         if shown[name] != shown[first]:
             here, there = _difference(shown[name], shown[first])
-            raise BookError(
-                f"{chapter.where(cell)}: the output of this shared cell differs: "
-                f"{TITLES[name]} shows {here}, {TITLES[first]} {there}; give it one "
-                "cell per framework, or execute the notebooks anew with "
-                f"`python -m book run --force --chapter {chapter.name}`"
+            raise chapter.error(
+                cell,
+                f"the output of this shared cell differs: {TITLES[name]} shows {here}, "
+                f"{TITLES[first]} {there}; give it the tag `each`, or execute the "
+                f"notebooks anew with `python -m book run --force --chapter "
+                f"{chapter.name}`",
             )
 
 

@@ -65,9 +65,8 @@ def _statements(chapter: Chapter, cell: NotebookNode) -> list[ast.stmt]:
     try:
         return ast.parse(cell.source).body
     except SyntaxError as error:
-        raise BookError(
-            f"{chapter.where(cell)}: an export cell must be plain Python: {error}"
-        ) from None
+        what = f"an export cell must be plain Python: {error}"
+        raise chapter.error(cell, what) from None
 
 
 def _defined(node: ast.stmt) -> list[str]:
@@ -114,11 +113,12 @@ def _formatted(text: str, book: Book, framework: str) -> str:
         )
         if undefined := sorted(set(re.findall(r"F821 .*`(.+)`", result.stderr))):
             raise BookError(
-                f"{path}:1: the exported cells use {', '.join(undefined)} before any "
-                "of them defines it; tag its import or definition `export` too, or do "
-                "not define it anew in a later chapter"
+                f"the exported cells use {', '.join(undefined)} before any of them "
+                "defines it; tag its import or definition `export` too, or do not "
+                "define it anew in a later chapter",
+                *(path, 1),
             )
         if result.returncode:
-            raise BookError(f"{path}:1: Ruff: {result.stderr.strip()}")
+            raise BookError(f"Ruff: {result.stderr.strip()}", path, 1)
         text = result.stdout
     return text

@@ -1,188 +1,170 @@
-"""MyST Markdown as blocks (directives, mathematics, text) and inline elements."""
+"""MyST Markdown as myst-parser reads it, each piece with its place in the source."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
-import yaml
+from docutils.parsers.rst.directives.misc import TestDirective
+from markdown_it.renderer import RendererHTML
+from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+from myst_parser.config.main import MdParserConfig
+from myst_parser.parsers.directives import parse_directive_text
+from myst_parser.parsers.mdit import create_md_parser
 
-_FENCE = re.compile(
-    r"^(\s*)(`{3,}(?=[^`]*$)|~{3,}|:{3,})\s*(?:\{([\w:.+-]+)\})?\s*(.*?)\s*$"
-)
-_TARGET = re.compile(r"^\(([^()]+)\)=\s*$")
-_HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
-_OPTION = re.compile(r"^\s*:([\w-]+):\s*(.*?)\s*$")
-_MATH_END = re.compile(r"\$\$\s*(?:\(([^()]+)\))?\s*$")
-_ROLE_TARGET = re.compile(r"^(.*?)\s*<([^<>]+)>$", re.DOTALL)
-
-# Roles, code spans, inline mathematics, images and links, whichever starts first.
-INLINE = re.compile(
-    r"""
-    \{(?P<role>[\w:+-]+)\}(?P<ticks>`+)(?P<content>.+?)(?<!`)(?P=ticks)(?!`)
-    |(?P<code>`+)(?!`).+?(?<!`)(?P=code)(?!`)
-    |(?<!\\)(?P<math>\$)[^$]+(?<!\\)\$
-    |(?P<image>!?)\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s]*)(?:\s[^()]*)?\)
-    """,
-    re.DOTALL | re.VERBOSE,
-)
+# What _config.yml enables as well.
+EXTENSIONS = {"amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath"}
+# The tokens that stand for lines of the source, and what a block of theirs is called.
+KINDS = {
+    "amsmath": "code",
+    "code_block": "code",
+    "colon_fence": "code",
+    "fence": "code",
+    "front_matter": "comment",
+    "heading_open": "heading",
+    "html_block": "code",
+    "inline": "text",
+    "math_block": "math",
+    "math_block_label": "math",
+    "myst_block_break": "comment",
+    "myst_line_comment": "comment",
+    "myst_target": "target",
+}
+# Directives whose body is no MyST.
+VERBATIM = ("code", "code-block", "math", "raw")
+_DIRECTIVE = re.compile(r"\{([^\s}]+)\}\s*(.*)")
 
 
 @dataclass
 class Block:
-    """A piece of a document; `line` is where it starts, counted from 1.
+    """Lines of a document; `line` is the first one's number, counted from 1.
 
-    kind: text, heading, target, comment, break, code (plain fence), math (between
-    double dollars) or directive.
+    kind: text, heading, target, comment, code, math (between double dollars) or
+    directive. Lines that are none of these, blank ones for instance, are text.
     """
 
     kind: str
     line: int
-    text: str = ""  # the source; a directive's and mathematics' body only
+    text: str  # the source; a directive's and mathematics' body only
     name: str = ""  # of a directive
-    argument: str = ""
-    options: dict = field(default_factory=dict)
+    argument: str = ""  # of a directive; a heading's words
+    options: dict[str, str] = field(default_factory=dict)
     label: str = ""  # of a target or of mathematics
-    indent: str = ""
+    prefix: str = ""  # what stands before it in a list or a quotation
     body_line: int = 0
 
 
-def blocks(source: str, line: int = 1) -> Iterator[Block]:
+@dataclass(frozen=True)
+class Element:
+    """A role, link or image in a text, from `start` up to `end`."""
+
+    kind: str  # role, link or image
+    start: int
+    end: int
+    text: str  # of a link; a role's content
+    target: str = ""  # of a link or image
+    role: str = ""
+
+
+@cache  # The four frameworks' notebooks share their prose.
+def blocks(source: str, line: int = 1) -> tuple[Block, ...]:
     """Cuts a document or a directive's body whose first line is number `line`."""
     lines = source.splitlines()
-    index = 0
-    paragraph: list[str] = []
-
-    def flush() -> Iterator[Block]:
-        if paragraph:
-            start = line + index - len(paragraph)
-            yield Block("text", start, "\n".join(paragraph))
-            paragraph.clear()
-
-    if line == 1 and lines and lines[0] == "---":  # front matter
-        index = next((i + 1 for i in range(1, len(lines)) if lines[i] == "---"), 0)
-    while index < len(lines):
-        text = lines[index]
-        single = _single(text, line + index)
-        if single:
-            yield from flush()
-            yield single
-            index += 1
-        elif _FENCE.match(text):
-            yield from flush()
-            end = _fence_end(lines, index)
-            yield _fenced(lines[index:end], line + index)
-            index = end
-        elif text.lstrip().startswith("$$"):
-            yield from flush()
-            end = _math_end(lines, index)
-            yield _math(lines[index:end], line + index)
-            index = end
-        else:
-            if text.strip():
-                paragraph.append(text)
-                index += 1
-            else:
-                yield from flush()
-                yield Block("text", line + index)
-                index += 1
-    yield from flush()
-
-
-def role_target(content: str) -> tuple[str, str]:
-    """Title (may be empty) and target of a role's content: `title <target>`."""
-    match = _ROLE_TARGET.match(content)
-    return (match[1], match[2].strip()) if match else ("", content.strip())
-
-
-def has_body(block: Block) -> bool:
-    """Whether the body of a directive is MyST again (else it is code or data)."""
-    verbatim = ("code-cell", "code-block", "code", "math", "raw", "mermaid")
-    return block.kind == "directive" and block.name not in verbatim
+    found: list[Block] = []
+    done = 0
+    tokens = _PARSER.parse(source)
+    for token, following in zip(tokens, [*tokens[1:], None]):
+        if token.type not in KINDS or token.map is None or token.map[0] < done:
+            continue
+        start, end = token.map
+        for index in range(done, start):
+            found.append(Block("text", line + index, lines[index]))
+        done = end
+        text = "\n".join(lines[start:end])
+        block = Block(KINDS[token.type], line + start, text)
+        if block.kind == "heading":
+            block.argument = following.content
+        elif block.kind == "target":
+            block.label = token.content
+        elif block.kind == "math":
+            block.text, block.label = token.content.strip("\n"), token.info
+            block.prefix = lines[start].partition("$$")[0]
+        elif token.type in ("fence", "colon_fence"):
+            _read_directive(block, token)
+        found.append(block)
+    for index in range(done, len(lines)):
+        found.append(Block("text", line + index, lines[index]))
+    return tuple(found)
 
 
 def walk(source: str, line: int = 1) -> Iterator[Block]:
     """All blocks, those inside directives too."""
     for block in blocks(source, line):
         yield block
-        if has_body(block):
+        if block.kind == "directive" and block.name not in VERBATIM:
             yield from walk(block.text, block.body_line)
 
 
-def _single(text: str, line: int) -> Block | None:
-    """A block that is one line."""
-    if match := _TARGET.match(text):
-        return Block("target", line, text, label=match[1])
-    if match := _HEADING.match(text):
-        return Block("heading", line, text, argument=match[2])
-    if text.startswith("%"):
-        return Block("comment", line, text)
-    if text.startswith("+++"):
-        return Block("break", line, text)
-    return None
+@cache
+def elements(text: str) -> tuple[Element, ...]:
+    """The roles, links and images of a text in order, none inside of another."""
+    found: list[Element] = []
+    for token in _PARSER.parseInline(text)[0].children or ():
+        start, end = token.meta.get("place", (0, 0))
+        if found and start < found[-1].end:
+            continue
+        source = text[start:end]
+        if token.type == "myst_role":
+            role = token.meta["name"]
+            content = source.removeprefix(f"{{{role}}}").strip("`")
+            found.append(Element("role", start, end, content, role=role))
+        elif token.type in ("link_open", "image"):
+            target = token.attrs["href" if token.type == "link_open" else "src"]
+            words, closed, _ = source.removeprefix("!")[1:].rpartition("](")
+            if closed:  # not `<address>`
+                kind = token.type.removesuffix("_open")
+                found.append(Element(kind, start, end, words, target))
+    return tuple(found)
 
 
-def _fence_end(lines: list[str], start: int) -> int:
-    """Index behind the closing fence: the same character, at least as many."""
-    opening = _FENCE.match(lines[start])[2]
-    for index in range(start + 1, len(lines)):
-        text = lines[index].strip()
-        if set(text) == {opening[0]} and len(text) >= len(opening):
-            return index + 1
-    return len(lines)
+def _read_directive(block: Block, token: Token) -> None:
+    """Makes a directive of a fence, unless that is plain code."""
+    match = _DIRECTIVE.match(token.info.strip())
+    if match is None and token.type == "fence":
+        return
+    block.kind = "directive"
+    block.name, block.argument = match.groups() if match else ("div", "")
+    # Docutils' own directive for tests, for which myst-parser allows every option.
+    parsed = parse_directive_text(TestDirective, block.argument, token.content)
+    block.options = parsed.options
+    block.prefix = block.text.partition(token.markup)[0]
+    block.text = "\n".join(parsed.body)
+    block.body_line = block.line + 1 + parsed.body_offset
 
 
-def _fenced(lines: list[str], line: int) -> Block:
-    indent, _, name, argument = _FENCE.match(lines[0]).groups()
-    if name is None and lines[0].lstrip()[0] != ":":
-        return Block("code", line, "\n".join(lines))
-    body = [text.removeprefix(indent) for text in lines[1:-1]]
-    options, count = _options(body)
-    while count < len(body) and not body[count].strip():
-        count += 1
-    return Block(
-        "directive",
-        line,
-        "\n".join(body[count:]),
-        name=name or "div",
-        argument=argument,
-        options=options,
-        indent=indent,
-        body_line=line + 1 + count,
+def _placed(rule):
+    """The rule of the parser, which then tells where in the text a token stands."""
+
+    def apply(state: StateInline, silent: bool) -> bool:
+        start, count = state.pos, len(state.tokens)
+        applies = rule(state, silent)
+        if applies:
+            for token in state.tokens[count:]:
+                token.meta.setdefault("place", (start, state.pos))
+        return applies
+
+    return apply
+
+
+def _parser():
+    parser = create_md_parser(
+        MdParserConfig(enable_extensions=EXTENSIONS), RendererHTML
     )
+    rules = parser.inline.ruler
+    for name, rule in zip(rules.get_active_rules(), rules.getRules("")):
+        rules.at(name, _placed(rule))
+    return parser
 
 
-def _options(body: list[str]) -> tuple[dict, int]:
-    """Options of a directive and how many lines they take."""
-    if body and body[0].strip() == "---":
-        end = next((i for i in range(1, len(body)) if body[i].strip() == "---"), 0)
-        try:
-            return yaml.safe_load("\n".join(body[1:end])) or {}, end + 1
-        except yaml.YAMLError:
-            return {}, end + 1
-    options = {}
-    for count, text in enumerate(body):
-        match = _OPTION.match(text)
-        if not match:
-            return options, count
-        options[match[1]] = match[2]
-    return options, len(body)
-
-
-def _math_end(lines: list[str], start: int) -> int:
-    first = lines[start].strip()
-    if len(first) > 2 and _MATH_END.search(first[2:]):
-        return start + 1
-    for index in range(start + 1, len(lines)):
-        if _MATH_END.search(lines[index]):
-            return index + 1
-    return len(lines)
-
-
-def _math(lines: list[str], line: int) -> Block:
-    text = "\n".join(lines)
-    indent = text[: len(text) - len(text.lstrip())]
-    inner = text.strip()[2:]
-    match = _MATH_END.search(inner)
-    label = (match and match[1]) or ""
-    formula = inner[: match.start()] if match else inner
-    return Block("math", line, formula.strip("\n"), label=label, indent=indent)
+_PARSER = _parser()

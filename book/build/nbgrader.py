@@ -1,12 +1,15 @@
 """What nbgrader asks of a worksheet: delimiters, stubs, and metadata of its cells."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from nbformat import NotebookNode
 
 from book.build.source import BookError, Chapter, tags
 
+# Makes a fault of a cell of its text.
+Error = Callable[[str], BookError]
 SOLUTION, HIDDEN = "SOLUTION", "HIDDEN TESTS"
 # What nbgrader, too, puts in the place of a solution.
 STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
@@ -63,19 +66,19 @@ def mark(worksheet: Chapter, cells: list[NotebookNode]) -> float:
     total, answers = 0.0, []
     for cell in cells:
         source = sources[cell.id]
-        where = worksheet.where(source)
-        kinds = set(_regions(source.source, where))
+        error = partial(worksheet.error, source)
+        kinds = set(_regions(source.source, error))
         if SOLUTION in kinds:
             answers.append(cell)
         if "grade" not in tags(source):
             if HIDDEN in kinds:
-                raise BookError(f"{where}: hidden tests need the tag `grade`")
+                raise error("hidden tests need the tag `grade`")
             continue
         if SOLUTION in kinds:
-            raise BookError(f"{where}: a check holds no solution; take two cells")
-        name, points = _check(source.metadata, where)
+            raise error("a check holds no solution; take two cells")
+        name, points = _check(source.metadata, error)
         if name in names:
-            raise BookError(f"{where}: another check is called {name}; rename one")
+            raise error(f"another check is called {name}; rename one")
         names.add(name)
         for number, answer in enumerate(answers, 1):
             answer.metadata.nbgrader = _metadata(f"answer-{name}-{number}")
@@ -88,8 +91,8 @@ def mark(worksheet: Chapter, cells: list[NotebookNode]) -> float:
         }
         total += points
     if answers:
-        where = worksheet.where(sources[answers[0].id])
-        raise BookError(f"{where}: no cell with the tag `grade` follows this solution")
+        what = "no cell with the tag `grade` follows this solution"
+        raise worksheet.error(sources[answers[0].id], what)
     return total
 
 
@@ -106,33 +109,33 @@ def _metadata(grade_id: str) -> dict:
     }
 
 
-def _check(options: dict, where: str) -> tuple[str, float]:
+def _check(options: dict, error: Error) -> tuple[str, float]:
     """Name and points of a check."""
     name, points = options.get("name"), options.get("points")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise BookError(f"{where}: a check needs `:name:` of small letters and _")
+        raise error("a check needs `:name:` of small letters and _")
     if isinstance(points, bool) or not isinstance(points, int | float) or points <= 0:
-        raise BookError(f"{where}: a check needs `:points:`, a number above 0")
+        raise error("a check needs `:points:`, a number above 0")
     return name, points
 
 
-def _regions(source: str, where: str) -> Iterator[str]:
+def _regions(source: str, error: Error) -> Iterator[str]:
     """The kind of each region of a cell; raises BookError where one is not closed."""
     opened = ""
     for line in source.splitlines():
         match = _DELIMITER.match(line)
         if not match:
             if _WORDS.search(line):
-                raise BookError(
-                    f"{where}: {line.strip()!r}: write `### BEGIN SOLUTION` and "
+                raise error(
+                    f"{line.strip()!r}: write `### BEGIN SOLUTION` and "
                     "`### END SOLUTION` (or HIDDEN TESTS), nothing else in the line"
                 )
             continue
         _, edge, kind = match.groups()
         if (edge == "BEGIN") == bool(opened) or opened not in ("", kind):
-            raise BookError(f"{where}: `{line.strip()}` stands where it must not")
+            raise error(f"`{line.strip()}` stands where it must not")
         opened = kind if edge == "BEGIN" else ""
         if opened:
             yield kind
     if opened:
-        raise BookError(f"{where}: no `### END {opened}`; add it")
+        raise error(f"no `### END {opened}`; add it")

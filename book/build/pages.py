@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from copy import deepcopy
 from itertools import groupby
 from pathlib import Path
 
@@ -14,11 +13,9 @@ from book.build.merge import merged_cells
 from book.build.source import (
     FRAMEWORKS,
     Book,
-    BookError,
     Chapter,
     frameworks,
     stated_reason,
-    tags,
 )
 from book.build.split import METADATA
 from d2l_lite import TITLES
@@ -65,17 +62,12 @@ def _tabs(
     chapter: Chapter, group: list[NotebookNode], before: NotebookNode | None
 ) -> Iterator[NotebookNode]:
     """A group's cells, each with one framework's tag, and a note in a tab without."""
+    present = set()
     for cell in group:
-        for framework in frameworks(cell):
-            if cell.cell_type == "markdown":
-                yield _prose(chapter, cell, framework, cell.source)
-            else:
-                other = set(FRAMEWORKS) - {framework}
-                copy = deepcopy(cell)
-                copy.id = f"{cell.id}-{framework}"
-                copy.metadata.tags = [tag for tag in tags(cell) if tag not in other]
-                yield copy
-    present = {name for cell in group for name in frameworks(cell)}
+        (framework,) = frameworks(cell)
+        present.add(framework)
+        prose = cell.cell_type == "markdown"
+        yield _prose(chapter, cell, framework, cell.source) if prose else cell
     for framework in FRAMEWORKS:
         if framework not in present:
             note = f"There is no {TITLES[framework]} version of this step"
@@ -89,9 +81,10 @@ def _prose(
 ) -> NotebookNode:
     """Prose of one framework; Sphinx sees no tags of prose, so a container has them."""
     if HEADING.search(text):
-        raise BookError(
-            f"{chapter.where(cell)}: a heading in prose for {TITLES[framework]} "
-            "only; headings belong in prose for all frameworks"
+        raise chapter.error(
+            cell,
+            f"a heading in prose for {TITLES[framework]} only; headings belong in "
+            "prose for all frameworks",
         )
     fence = ":" * 12
     source = f"{fence}{{container}} tag-{framework}\n{text}\n{fence}"

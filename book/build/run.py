@@ -1,7 +1,6 @@
 """Executes the notebooks whose code or library inputs have changed."""
 
 import os
-import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -18,10 +17,9 @@ from book.build.inputs import (
     is_executed,
     recorded_inputs,
 )
-from book.build.kernel import CellFault, execute
+from book.build.kernel import CellFault, execute, stderr
 from book.build.source import FRAMEWORKS, Book, BookError, Chapter
 from book.build.split import read_notebook, serialise, split
-from book.build.terminal import plain
 from d2l_lite import TITLES, installed
 
 # One to write the files that notebooks share, one to read them all, one to spare.
@@ -113,28 +111,24 @@ def _is_current(task: Task) -> bool:
 
 def _execute_all(book: Book, tasks: list[Task], jobs: int) -> None:
     running: list[str] = []
-    lock = threading.Lock()
     with (
         tqdm(total=len(tasks), unit="notebook") as progress,
         ThreadPoolExecutor(jobs) as pool,
     ):
 
         def work(task: Task) -> None:
-            with lock:
-                running.append(str(task))
-                progress.set_description(", ".join(running))
+            running.append(str(task))
+            progress.set_description(", ".join(running))
             try:
                 _execute(book, task)
             finally:
-                with lock:
-                    running.remove(str(task))
-                    progress.update()
-                    progress.set_description(", ".join(running))
+                running.remove(str(task))
+                progress.set_description(", ".join(running))
 
-        futures = [pool.submit(work, task) for task in tasks]
         try:
-            for future in as_completed(futures):
-                future.result()
+            for done in as_completed([pool.submit(work, task) for task in tasks]):
+                done.result()
+                progress.update()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -148,12 +142,10 @@ def _execute(book: Book, task: Task) -> None:
             cell.outputs, cell.execution_count = [], None
     _run_kernel(book, task)
     _normalise(notebook)
-    for number, cell in enumerate(notebook.cells, 1):
-        if text := stderr(cell):
-            raise BookError(
-                f"{name(book, task, number)} writes to stderr; mend or silence "
-                f"what writes it:\n{plain(text).rstrip()}"
-            )
+    for index, cell in enumerate(notebook.cells):
+        if text := stderr(cell).rstrip():
+            what = f"writes to stderr; mend or silence what writes it:\n{text}"
+            raise fault(book, task, index, what)
     notebook.metadata.book = {"inputs": task.inputs}
     write_if_changed(task.path, serialise(notebook))
 
@@ -162,14 +154,24 @@ def _run_kernel(book: Book, task: Task) -> None:
     """Fills the outputs of the task's notebook."""
     try:
         execute(task.notebook, task.path.parent, _environment(book.root))
-    except CellFault as fault:
-        raise BookError(describe(book, task, fault)) from None
+    except CellFault as error:
+        raise failure(book, task, error) from None
 
 
-def describe(book: Book, task: Task, fault: CellFault) -> str:
+def failure(book: Book, task: Task, error: CellFault) -> BookError:
     """Where a cell failed, its text and its traceback."""
-    source = task.notebook.cells[fault.index].source
-    return f"{name(book, task, fault.index + 1)} fails:\n\n{source}\n\n{fault}"
+    source = task.notebook.cells[error.index].source
+    return fault(book, task, error.index, f"fails:\n\n{source}\n\n{error}")
+
+
+def fault(book: Book, task: Task, index: int, what: str) -> BookError:
+    """`chapters/x.md:41: cell 7 of x in JAX <what>`, the cell counted from 1."""
+    cell = task.notebook.cells[index]
+    framework = TITLES[task.framework]
+    text = f"cell {index + 1} of {task.chapter.name} in {framework} {what}"
+    if cell.id in task.chapter.lines:
+        return task.chapter.error(cell, text)
+    return BookError(text, book.relative(task.path))  # the splitter added the cell
 
 
 def _environment(root: Path) -> dict[str, str]:
@@ -203,18 +205,3 @@ def _normalise(notebook: NotebookNode) -> None:
             else:
                 outputs.append(output)
         cell.outputs = outputs
-
-
-def stderr(cell: NotebookNode) -> str:
-    """What the outputs of the cell hold of stderr."""
-    outputs = cell.get("outputs", ())
-    return "".join(out.text for out in outputs if out.get("name") == "stderr")
-
-
-def name(book: Book, task: Task, number: int) -> str:
-    """`chapters/x.md:41: cell 7 of x in JAX`, the cell counted from 1."""
-    cell = task.notebook.cells[number - 1]
-    place = book.relative(task.path)  # of a cell that the splitter added
-    if cell.id in task.chapter.lines:
-        place = task.chapter.where(cell)
-    return f"{place}: cell {number} of {task.chapter.name} in {TITLES[task.framework]}"

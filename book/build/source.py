@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -13,16 +14,23 @@ import yaml
 from jupytext.myst import MystMetadataParsingError, myst_to_notebook
 from nbformat import NotebookNode
 
-from d2l_lite import PACKAGES
+from d2l_lite import PACKAGES, TITLES
 
 FRAMEWORKS = tuple(PACKAGES)
-
-
+EACH = "each"  # the tag of a cell that every framework has as its own
 _ONLY = re.compile(r"^%[ \t]*only\b([^:\n]*):[ \t]*(\S.*)$", re.MULTILINE)
 
 
 class BookError(Exception):
-    """A fault in the book that its author can mend; the message says how."""
+    """A fault in the book that its author can mend: how, and if known file and line."""
+
+    def __init__(self, text: str, file: str = "", line: int = 0) -> None:
+        super().__init__(text, file, line)
+        self.text, self.file, self.line = text, file, line
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.text}" if place else self.text
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,16 @@ class Chapter:
 
     def where(self, cell: NotebookNode) -> str:
         """`chapters/<name>.md:<line>`, the start of a message about the cell."""
-        return f"chapters/{self.name}.md:{self.line(cell)}"
+        return f"{self.source}:{self.line(cell)}"
+
+    def error(self, cell: NotebookNode, text: str) -> BookError:
+        """A fault of the cell."""
+        return BookError(text, self.source, self.line(cell))
+
+    @property
+    def source(self) -> str:
+        """`chapters/<name>.md`."""
+        return f"chapters/{self.name}.md"
 
 
 class Book:
@@ -113,29 +130,75 @@ def read_chapter(path: Path, name: str = "") -> Chapter:
     """Reads a chapter; a cell's id depends on its type, tags and source only.
 
     `name` is its path in chapters/ without suffix, where that is not the file's stem.
+    A cell of several frameworks, or tagged `each`, becomes one cell for each of them:
+    their outputs may differ.
     """
     name = name or path.stem
+    file = f"chapters/{name}.md"
     if not path.exists():
         raise BookError(
-            f"_toc.yml: chapters/{name} has no source; write chapters/{name}.md "
-            "or take the entry out"
+            f"chapters/{name} has no source; write {file} or take the entry out",
+            "_toc.yml",
         )
-    text = read_text(path, f"chapters/{name}.md")
+    text = read_text(path, file)
     try:
         notebook = myst_to_notebook(text, add_source_map=True)
     except MystMetadataParsingError as error:
-        raise BookError(f"chapters/{name}.md: {error}") from None
+        raise BookError(str(error), file) from None
     text_lines = text.splitlines()
     occurrences: Counter[str] = Counter()
-    lines = {}
+    cells, lines = [], {}
     for cell, line in zip(notebook.cells, notebook.metadata.source_map, strict=True):
-        cell.id = cell_id(cell, occurrences)
         if cell.cell_type == "markdown":  # the map counts from 0 and may be blank
             while not text_lines[line].strip():
                 line += 1
             line += 1
-        lines[cell.id] = line
-    return Chapter(name, path, tuple(notebook.cells), lines)
+        _require_settings(cell, file, line)
+        for copy in _one_for_each(cell):
+            copy.id = cell_id(copy, occurrences)
+            lines[copy.id] = line
+            cells.append(copy)
+    return Chapter(name, path, tuple(cells), lines)
+
+
+def _require_settings(cell: NotebookNode, file: str, line: int) -> None:
+    """Asserts that a code cell's `mystnb: {figure: …, image: …}` holds settings."""
+    settings = cell.metadata.get("mystnb", {})
+    found = {"mystnb": settings}
+    if isinstance(settings, dict):
+        found |= {key: settings.get(key, {}) for key in ("figure", "image")}
+    for key, value in found.items():
+        if not isinstance(value, dict):
+            raise BookError(
+                f"the cell's option `{key}` must hold settings (`name: …`), "
+                f"not {value!r}",
+                *(file, line),
+            )
+
+
+def _one_for_each(cell: NotebookNode) -> list[NotebookNode]:
+    """The cell, or its copies, each with the tag of one framework.
+
+    In the words of a copy (alternative text, caption) `{framework}` is its title. Its
+    figure keeps its name in the first copy only.
+    """
+    names = frameworks(cell)
+    if len(names) < 2:
+        return [cell]
+    others = [tag for tag in tags(cell) if tag not in (*FRAMEWORKS, EACH)]
+    copies = []
+    for name in names:
+        copy = deepcopy(cell)
+        copy.metadata.tags = [name, *others]
+        for setting in ("figure", "image"):
+            words = copy.metadata.get("mystnb", {}).get(setting, {})
+            for key, value in words.items():
+                if isinstance(value, str):
+                    words[key] = value.replace("{framework}", TITLES[name])
+            if copies:
+                words.pop("name", None)
+        copies.append(copy)
+    return copies
 
 
 def cell_id(cell: NotebookNode, occurrences: Counter[str]) -> str:
@@ -151,8 +214,9 @@ def tags(cell: NotebookNode) -> tuple[str, ...]:
 
 
 def frameworks(cell: NotebookNode) -> tuple[str, ...]:
-    """The frameworks whose cell this is; empty when it is for all."""
-    return tuple(name for name in FRAMEWORKS if name in tags(cell))
+    """The frameworks whose cell this is, in a chapter one; empty when it is for all."""
+    named = FRAMEWORKS if EACH in tags(cell) else tags(cell)
+    return tuple(name for name in FRAMEWORKS if name in named)
 
 
 def belongs(cell: NotebookNode, framework: str) -> bool:
@@ -160,10 +224,19 @@ def belongs(cell: NotebookNode, framework: str) -> bool:
     return framework in (frameworks(cell) or FRAMEWORKS)
 
 
-def groups(cells: Iterable[NotebookNode]) -> list[list[NotebookNode]]:
-    """Runs of consecutive framework-tagged cells, each a set of tabs on the page."""
-    runs = groupby(cells, key=lambda cell: bool(frameworks(cell)))
-    return [list(run) for tagged, run in runs if tagged]
+def groups(
+    cells: Iterable[NotebookNode],
+) -> Iterator[tuple[list[NotebookNode], NotebookNode | None]]:
+    """Runs of consecutive framework-tagged cells, each a set of tabs on the page.
+
+    With each the cell before it, if any.
+    """
+    before = None
+    for tagged, run in groupby(cells, key=lambda cell: bool(frameworks(cell))):
+        group = list(run)
+        if tagged:
+            yield group, before
+        before = group[-1]
 
 
 def covered(group: Iterable[NotebookNode]) -> tuple[str, ...]:
@@ -179,23 +252,23 @@ def stated_reason(
 ) -> str:
     """Why a group lacks a framework; empty where its author does not say.
 
-    The reason is the group's metadata `only`, or a line `% only jax, mxnet: <reason>`
-    in the prose before the group or in its first cell. Raises BookError if that line
-    names other frameworks than the group has.
+    The reason stands in a line `% only jax, mxnet: <reason>` in the prose before the
+    group or in its first cell. Raises BookError if that line names other frameworks
+    than the group has.
     """
-    stated = [str(cell.metadata.only) for cell in group if cell.metadata.get("only")]
     for cell in (before, group[0]):
         if cell is None or cell.cell_type != "markdown":
             continue
         for names, reason in _ONLY.findall(cell.source)[-1:]:
             present = covered(group)
             if {name.strip().lower() for name in names.split(",")} != set(present):
-                raise BookError(
-                    f"{chapter.where(group[0])}: `% only{names}:` stands above a group "
-                    f"of tabs for {', '.join(present)}; name these"
+                raise chapter.error(
+                    group[0],
+                    f"`% only{names}:` stands above a group of tabs for "
+                    f"{', '.join(present)}; name these",
                 )
-            stated.append(reason)
-    return stated[0].strip() if stated else ""
+            return reason.strip()
+    return ""
 
 
 def _documents(entry: dict | list) -> Iterator[str]:
@@ -208,11 +281,13 @@ def _documents(entry: dict | list) -> Iterator[str]:
             yield from _documents(item)
         return
     if not isinstance(entry, dict):
-        raise BookError(f"_toc.yml: {entry!r} is no entry; write `- file: <document>`")
+        what = f"{entry!r} is no entry; write `- file: <document>`"
+        raise BookError(what, "_toc.yml")
     for key in ("root", "file"):
         if key in entry:
             if not isinstance(entry[key], str):
-                raise BookError(f"_toc.yml: `{key}: {entry[key]}` must name a document")
+                what = f"`{key}: {entry[key]}` must name a document"
+                raise BookError(what, "_toc.yml")
             yield entry[key].removesuffix(".md")
     for key in ("parts", "chapters", "sections"):
         yield from _documents(entry.get(key, []))
@@ -224,14 +299,14 @@ def read_text(path: Path, name: str) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise BookError(f"{name}:{line}: is not UTF-8; save it as UTF-8") from None
+        raise BookError("is not UTF-8; save it as UTF-8", name, line) from None
 
 
 def _read_yaml(path: Path) -> dict:
     try:
         content = yaml.safe_load(read_text(path, path.name))
     except (OSError, yaml.YAMLError) as error:
-        raise BookError(f"{path.name}: cannot be read: {error}") from None
+        raise BookError(f"cannot be read: {error}", path.name) from None
     return _mapping({} if content is None else content, path.name)
 
 

@@ -12,13 +12,7 @@ from book.build.files import write_if_changed
 from book.build.labels import Labels, read_labels
 from book.build.markdown import PlainMarkdown
 from book.build.models import models_text
-from book.build.source import (
-    FRAMEWORKS,
-    Book,
-    Chapter,
-    belongs,
-    cell_id,
-)
+from book.build.source import FRAMEWORKS, Book, Chapter, belongs, cell_id
 from d2l_lite import TITLES
 
 METADATA = {
@@ -29,14 +23,6 @@ METADATA = {
     },
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
 }
-# What JSON that is no notebook, or text that is no JSON, makes nbformat raise.
-_UNREADABLE = (
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    nbformat.ValidationError,
-)
 
 
 def split(
@@ -83,7 +69,10 @@ def read_notebook(path: Path) -> NotebookNode | None:
         notebook = nbformat.reader.reads(path.read_text(encoding="utf-8"))
         nbformat.validate(notebook)
         return notebook if all("id" in cell for cell in notebook.cells) else None
-    except (FileNotFoundError, *_UNREADABLE):
+    # What JSON that is no notebook, or text that is no JSON, makes nbformat raise.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    except nbformat.ValidationError:
         return None
 
 

@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from book.build.files import write_if_changed
-from book.build.labels import Labels, read_document, read_labels
+from book.build.labels import Labels, add_chapter, read_labels
 from book.build.markdown import PlainMarkdown
 from book.build.nbgrader import mark, without_solutions
 from book.build.source import (
@@ -48,7 +48,7 @@ def read_worksheets(book: Book) -> tuple[Chapter, ...]:
 def worksheet_labels(book: Book, labels: Labels, worksheet: Chapter) -> Labels:
     """The book's labels, and the worksheet's own, which no page knows."""
     labels = deepcopy(labels)
-    read_document(book, worksheet.path, labels)
+    add_chapter(labels, worksheet)
     return labels
 
 
@@ -145,10 +145,8 @@ def _included(worksheet: Chapter, cell: NotebookNode) -> str:
     def content(match: re.Match) -> str:
         path = worksheet.path.parent / match[1]
         if not path.exists():
-            raise BookError(
-                f"{worksheet.where(cell)}: {FOLDER}/{match[1]} does not exist; correct "
-                "the name"
-            )
+            what = f"{FOLDER}/{match[1]} does not exist; correct the name"
+            raise worksheet.error(cell, what)
         return read_text(path, f"{FOLDER}/{match[1]}").strip()
 
     return _INCLUDED.sub(content, cell.source)

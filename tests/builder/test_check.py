@@ -67,9 +67,8 @@ def test_all_problems_are_printed_in_order(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" ")[0] for line in lines] == [
         "book/index.md:3:",  # no alternative text
-        "book/index.md:3:",  # no such file
         "chapters/stray.md:1:",
-        "3",
+        "2",
     ]
 
 
@@ -92,11 +91,10 @@ def test_a_missing_notebook(right_book: TemporaryBook) -> None:
 
 def test_a_stale_module(right_book: TemporaryBook) -> None:
     right_book.edit("d2l_lite/models/jax.py", '"jax"', '"mine"')
-    found = problems(right_book)
-    assert found[1] == (
+    assert problems(right_book) == [
         "d2l_lite/models/jax.py:1: differs from the cells tagged `export`; "
         "run `python -m book split`"
-    )
+    ]
 
 
 def test_outputs_of_other_inputs(right_book: TemporaryBook) -> None:
@@ -138,10 +136,9 @@ def test_a_notebook_without_chapter(right_book: TemporaryBook) -> None:
 
 
 def test_a_cell_that_cannot_be_split(right_book: TemporaryBook) -> None:
-    right_book.edit(FIRST, "Prose.", "```{mermaid}\nx\n```\n\n{ref}`x`")
-    mermaid, reference = (line for line in problems(right_book) if FIRST in line)
+    right_book.edit(FIRST, "Prose.", "```{mermaid}\nx\n```")
+    (mermaid,) = problems(right_book)
     assert mermaid.startswith(f"{FIRST}:8: a notebook cannot show the directive")
-    assert reference == f"{FIRST}:12: no label 'x' in the book; correct it"
 
 
 # Files that notebooks share
@@ -220,15 +217,9 @@ def test_prose_does_not_stand_in_for_code(temporary_book: TemporaryBook) -> None
     assert len(group_problems(temporary_book, text)) == 1
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Words.\n\n% only pytorch, jax: the others compile by themselves\n" + LACKING,
-        LACKING.replace(":tags: [jax]", ":tags: [jax]\n:only: compiles itself"),
-    ],
-)
-def test_a_stated_reason_is_enough(temporary_book: TemporaryBook, text: str) -> None:
-    assert group_problems(temporary_book, text) == []
+def test_a_stated_reason_is_enough(temporary_book: TemporaryBook) -> None:
+    text = "Words.\n\n% only pytorch, jax: the others compile by themselves\n"
+    assert group_problems(temporary_book, text + LACKING) == []
 
 
 @pytest.mark.parametrize("after", ["", "\nwords", "\n\nwords: these"])
@@ -309,25 +300,8 @@ def test_bad_outputs(
         ("{eq}`nowhere`", "no label 'nowhere' in the book; correct it"),
         ("{eq}`first`", "'first' is no equation; use {ref}"),
         (
-            "{doc}`nowhere`",
-            "no document 'nowhere' (chapters/nowhere.md); correct the reference",
-        ),
-        (
             "{cite}`huang2017,nobody`",
             "'nobody' is not in book/references.bib; add it there",
-        ),
-        (
-            "{term}`width`",
-            "no glossary has the term 'width'; add it in book/notation.md",
-        ),
-        (
-            "[it](nowhere.md)",
-            "the file nowhere.md does not exist (chapters/nowhere.md); correct the "
-            "path",
-        ),
-        (
-            "[it](#nowhere)",
-            "no label or heading 'nowhere' in this document; correct the link",
         ),
         (
             "![](https://example.org/a.png)",
@@ -337,14 +311,6 @@ def test_bad_outputs(
         (
             "```{figure} https://example.org/a.png\nCaption\n```",
             "{figure} has no alternative text; add `:alt: …`",
-        ),
-        (
-            "```{figure} a.png\n:alt: A\n```",
-            "the file a.png does not exist (chapters/a.png); correct the path",
-        ),
-        (
-            "```{solution} nowhere\nTen\n```",
-            "no exercise has the label 'nowhere'; correct the label",
         ),
     ],
 )
@@ -364,8 +330,8 @@ def test_right_references_and_code_are_left_alone(right_book: TemporaryBook) -> 
         "[site](https://example.org), `` {ref}`x` ``, $f([a](b))$\n\n"
         "$$\ny\n$$ (e)\n\n```python\n{ref}`nowhere` ![](x)\n```",
     )
-    found = [line for line in problems(right_book) if line.startswith(FIRST)]
-    assert found == []
+    split(Book(right_book.root))
+    assert problems(right_book) == []
 
 
 def test_a_reference_in_a_note_has_its_own_line(right_book: TemporaryBook) -> None:

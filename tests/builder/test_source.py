@@ -37,10 +37,53 @@ def test_each_cell_knows_its_tags_and_its_line(temporary_book: TemporaryBook) ->
 def test_a_run_of_tagged_cells_is_one_group(temporary_book: TemporaryBook) -> None:
     text = CHAPTER + '\n+++ {"tags": ["jax", "tensorflow"]}\nA remark.\n'
     (chapter,) = temporary_book.chapters(first=text).chapters
-    tabs, remark = groups(chapter.cells)
+    (tabs, prose), (remark, shared) = groups(chapter.cells)
     assert len(tabs) == 4
+    assert [prose, shared] == [chapter.cells[0], chapter.cells[5]]
     # Whatever the order of the tags, frameworks come in the book's own order.
-    assert frameworks(remark[0]) == ("tensorflow", "jax")
+    assert [frameworks(cell) for cell in remark] == [("tensorflow",), ("jax",)]
+
+
+EACH = """\
+```{code-cell} ipython3
+---
+tags: [each, plot]
+mystnb:
+  figure: {name: curves, caption: "{framework} learns"}
+  image: {alt: "Curves of {framework}."}
+---
+print(x)
+```
+"""
+
+
+def test_a_cell_tagged_each_is_one_for_each_framework(
+    temporary_book: TemporaryBook,
+) -> None:
+    (chapter,) = temporary_book.chapters(first=EACH).chapters
+    assert [tags(cell) for cell in chapter.cells] == [
+        (name, "plot") for name in FRAMEWORKS
+    ]
+    alts = [cell.metadata.mystnb.image.alt for cell in chapter.cells]
+    assert alts[0] == "Curves of PyTorch." and alts[3] == "Curves of MXNet."
+    first, *others = (cell.metadata.mystnb.figure for cell in chapter.cells)
+    assert first == {"name": "curves", "caption": "PyTorch learns"}
+    assert others[1] == {"caption": "JAX learns"}
+    assert {chapter.line(cell) for cell in chapter.cells} == {5}
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_each_stands_for_a_cell_with_the_frameworks_own_tag(
+    temporary_book: TemporaryBook, name: str
+) -> None:
+    """So a cell that several frameworks had alike keeps its id, and its outputs."""
+
+    def ids(text: str) -> list[str]:
+        (chapter,) = temporary_book.chapters(first=text).chapters
+        return [cell.id for cell in chapter.cells if frameworks(cell) == (name,)]
+
+    cell = "```{code-cell}\n:tags: [TAGS]\nprint(1)\n```\n"
+    assert ids(cell.replace("TAGS", "each")) == ids(cell.replace("TAGS", name))
 
 
 def test_ids_depend_on_type_tags_and_source_only(
