@@ -12,7 +12,6 @@ from types import MappingProxyType
 from book.build.downloads import copy_notebooks
 from book.build.kernel import plain
 from book.build.pages import write_pages
-from book.build.slim import slim
 from book.build.source import Book, BookError
 from book.build.worksheets import copy_worksheets
 
@@ -30,7 +29,6 @@ def build_site(book: Book) -> Path:
     site = book.root / "_build/html"
     check_pages(book, site)
     write_front_door(book, site)
-    slim(site)
     copy_notebooks(book, site)
     copy_worksheets(book, site)
     return site

@@ -1,110 +1,119 @@
-"""Makes _build/pdf/…: the whole book as a PDF, by Jupyter Book and LaTeX."""
+"""Makes _build/pdf/…: the site's pages as one document, printed by Chromium."""
 
 import os
 import shutil
-import subprocess
+from html import escape
 from pathlib import Path
 
-from book.build.history import git
-from book.site.latex.log import report
-from book.build.html import output_folder, run_jupyter_book
+from playwright.sync_api import Browser, Error, Playwright, sync_playwright
+from pypdf import PdfReader, PdfWriter
+from pypdf.generic import NameObject, TextStringObject
+
+from book.build.html import build_site
 from book.build.source import Book, BookError
 
-PROGRAMS = ("latexmk", "xelatex", "rsvg-convert")
-# Debian's: the programs, LaTeX's own packages, and the fonts of book/latex/print.sty.
-PACKAGES = Path(__file__).parents[1] / "site/latex" / "packages.txt"
-INSTALL = "On Debian: apt-get install --no-install-recommends " + " ".join(
-    PACKAGES.read_text(encoding="utf-8").split()
-)
-# Of faults that are shown; after an error most of the rest are its consequences.
-SHOWN = 30
+NAME = "densenet-in-four-frameworks.pdf"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
+# A page's text as a part of one document: ids tell their page, links to pages of the
+# book stay within it, those to other files of the site lead to the published one.
+ARTICLE = """([site, address, documents, name]) => {
+  const article = document.querySelector(".bd-article");
+  for (const part of article.querySelectorAll(".explorer, noscript")) part.remove();
+  for (const part of article.querySelectorAll("[id]")) part.id = `${name}:${part.id}`;
+  for (const link of article.querySelectorAll("a[href]")) {
+    const [place, anchor] = link.href.split("#");
+    const page = place.replace(site, "").replace(".html", "");
+    if (documents.includes(page)) link.href = `#${page}${anchor ? `:${anchor}` : ""}`;
+    else link.href = link.href.replace(site, address);
+  }
+  for (const image of article.querySelectorAll("img")) {
+    image.src = image.src;
+    image.loading = "eager";
+  }
+  article.id = name;
+  return article.outerHTML;
+}"""
+# All of them below a title page and a table of contents, whose numbers come later.
+DOCUMENT = """async ([title, front, articles]) => {
+  document.title = title;
+  document.querySelector(".bd-article").outerHTML = front + articles.join("");
+  const heads = "article > section > h1, article > section > section > h2";
+  for (const head of document.querySelectorAll(heads)) {
+    const line = document.querySelector(".book-contents").appendChild(
+      document.createElement("a"));
+    const whole = head.matches("h1") ? head.closest("article") : head.parentElement;
+    line.href = `#${whole.id}`;
+    line.className = head.tagName;
+    line.innerHTML = `<span>${head.innerHTML}</span><span></span>`;
+    line.querySelector(".headerlink")?.remove();
+  }
+  await Promise.all([...document.images].map((image) => image.decode()));
+}"""
+NUMBERS = """(pages) => {
+  for (const line of document.querySelectorAll(".book-contents > a")) {
+    line.lastChild.textContent = pages[decodeURI(line.hash.replace("#", "/"))];
+  }
+}"""
 
 
-def missing_programs() -> list[str]:
-    """What the PDF needs and this machine lacks."""
-    return [program for program in PROGRAMS if shutil.which(program) is None]
+def launch(playwright: Playwright) -> Browser:
+    """Starts this machine's Chromium, or the one that CHROMIUM names.
+
+    Raises:
+        BookError: there is none, or it does not start.
+    """
+    found = os.environ.get("CHROMIUM") or next(
+        filter(None, map(shutil.which, CHROMIUM)), None
+    )
+    try:
+        return playwright.chromium.launch(executable_path=found, args=FLAGS)
+    except Error as error:
+        reason = error.message.splitlines()[0]
+        raise BookError(f"no Chromium ({reason}): apt-get install chromium") from None
 
 
 def build_pdf(book: Book) -> Path:
-    """Builds the PDF and returns its path.
+    """Builds the site, prints it and returns the PDF's path."""
+    return print_site(book, build_site(book))
 
-    Raises:
-        BookError: LaTeX is not installed, Sphinx warned, or LaTeX's log tells of an
-            error, a missing character, a reference to nowhere, or text off the page.
+
+def print_site(book: Book, site: Path) -> Path:
+    """Prints a site that is built: all pages in order, all frameworks in turn.
+
+    Paper, title page and page numbers are print.css's.
     """
-    if missing := missing_programs():
-        raise BookError(f"the PDF needs {', '.join(missing)}.\n{INSTALL}")
-    source = output_folder(book, "latex") / "latex" / targetname(book)
-    date = date_of_commit(book)
-    run_jupyter_book(book, "latex", date)
-    run_latex(book, source, date)
-    pdf = book.root / "_build/pdf" / f"{source.stem}.pdf"
-    pdf.parent.mkdir(exist_ok=True)
-    shutil.copy2(source.with_suffix(".pdf"), pdf)
+    folder, address = f"{site.as_uri()}/", book.url("").removesuffix(".html")
+    title, author = str(book.config["title"]), str(book.config["author"])
+    front = f'<div class="book-cover"><p>{escape(title)}</p><p>{escape(author)}</p>'
+    front += f'<p><a href="{address}">{address}</a></p></div>'
+    front += '<nav class="book-contents" aria-label="Contents"><h1>Contents</h1></nav>'
+    pdf = book.root / "_build/pdf" / NAME
+    with sync_playwright() as playwright, launch(playwright) as browser:
+        page = browser.new_page()
+        articles = []
+        for name in book.documents:
+            page.goto(f"{folder}{name}.html")
+            request = [folder, address, list(book.documents), name]
+            articles.append(page.evaluate(ARTICLE, request))
+        page.evaluate(DOCUMENT, [title, front, articles])
+        for _ in range(2):  # the second time with the page numbers of the first
+            page.pdf(path=pdf, outline=True, tagged=True, prefer_css_page_size=True)
+            reader = PdfReader(pdf)
+            places = reader.named_destinations.items()
+            numbers = {k: reader.get_destination_page_number(v) + 1 for k, v in places}
+            page.evaluate(NUMBERS, numbers)
+    writer = PdfWriter(clone_from=pdf)
+    writer.add_metadata({"/Author": author})
+    mend(writer.outline)
+    writer.write(pdf)
     return pdf
 
 
-def targetname(book: Book) -> str:
-    """The name of the LaTeX file, which gives the PDF its own."""
-    name = book.config["latex"]["latex_documents"]["targetname"]
-    if not name.endswith(".tex"):
-        raise BookError(f"_config.yml: `targetname: {name}` must end in .tex")
-    return name
-
-
-def date_of_commit(book: Book) -> dict[str, str]:
-    """The last commit's time for what writes a date: equal sources, equal PDFs.
-
-    Without git, or outside a repository, they write today's date.
-    """
-    time = (git(book.root, "log", "-1", "--format=%ct") or "").strip()
-    return {"SOURCE_DATE_EPOCH": time} if time.isdecimal() else {}
-
-
-def run_latex(book: Book, source: Path, environment: dict[str, str]) -> None:
-    """Runs LaTeX until references stand still, and reads what it wrote.
-
-    Raises:
-        BookError: the log tells of a fault; the message says where in the book.
-    """
-    log = source.with_suffix(".log")
-    log.unlink(missing_ok=True)
-    result = subprocess.run(
-        [
-            *("latexmk", "-g", "-r", "latexmkrc", "-xelatex", "-file-line-error"),
-            *("-interaction=nonstopmode", "-quiet", source.name),
-        ],
-        cwd=source.parent,
-        # Long lines, so that no message of the log is cut in two.
-        env=os.environ
-        | environment
-        | {"max_print_line": "10000", "error_line": "254", "half_error_line": "238"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    if not log.exists():
-        raise BookError(f"LaTeX has not run:\n{result.stdout.strip()}\n{INSTALL}")
-    found = report(
-        log.read_text(encoding="utf-8", errors="replace"),
-        source.read_text(encoding="utf-8"),
-    )
-    if result.returncode and not found:
-        found = [result.stdout.strip()]
-    if found:
-        # latexmk would not run again for what has not changed.
-        source.with_suffix(".fdb_latexmk").unlink(missing_ok=True)
-        lines = "\n".join(f"  {line}" for line in found[:SHOWN])
-        more = f"\n  … and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        hint = f"\n{INSTALL}" if _lacks_files(found) else ""
-        raise BookError(
-            f"the PDF has faults ({book.relative(log)} tells more):\n"
-            f"{lines}{more}{hint}"
-        )
-
-
-def _lacks_files(found: list[str]) -> bool:
-    """Whether LaTeX misses a package or a font."""
-    signs = ("not found", "cannot be found", "not loadable")
-    return any(sign in line for line in found for sign in signs)
+def mend(outline: list) -> None:
+    """Chromium writes a bookmark's title twice where it has moved the heading on."""
+    for entry in outline:
+        if isinstance(entry, list):
+            mend(entry)
+        elif entry.title == 2 * (half := entry.title[: len(entry.title) // 2]):
+            entry.node[NameObject("/Title")] = TextStringObject(half)

@@ -11,7 +11,7 @@ from zlib import crc32
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import ReferenceRole, SphinxDirective
 
 from book.build.downloads import archive_button
 from book.build.links import button, colab_url, menu, plain_title, repository
@@ -47,6 +47,15 @@ def definition(source: str, name: str) -> str | None:
         if getattr(statement, "name", None) == name:
             return ast.get_source_segment(source, statement)
     return None
+
+
+class Published(ReferenceRole):
+    """A link to a file of the published site, also where this copy has none."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        address = self.config.html_baseurl + self.target
+        title = self.title if self.has_explicit_title else address
+        return [nodes.reference("", title, refuri=address)], []
 
 
 def notebook_menus(config: Config, chapter: str, pathto: Any) -> list[dict[str, Any]]:
@@ -148,6 +157,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
     tabs.setup(app)
     app.add_directive("exported", Exported)
+    app.add_role("published", Published())
     app.connect("config-inited", set_paths)
     app.connect("html-page-context", set_header, priority=900)
     return {"env_version": own_version(), "parallel_read_safe": True}

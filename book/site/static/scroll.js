@@ -3,7 +3,7 @@
 (() => {
   const wide = [
     "pre",
-    "mjx-container[display]",
+    ".katex-display",
     ".pst-scrollable-table-container",
     ".cell_output .output",
   ];
