@@ -165,7 +165,7 @@ def defaults(words: Sequence[str]) -> list[str]:
 
 def _checked(path: Path) -> dict[str, Any]:
     table = {key.replace("-", "_"): value for key, value in read(path).items()}
-    for key in table.keys() - NAMES.keys():
+    for key in sorted(table.keys() - NAMES.keys()):
         near = ", ".join(difflib.get_close_matches(key, NAMES) or NAMES)
         raise OptionError(f"{path}: unknown option {key}; nearest names: {near}")
     return table
