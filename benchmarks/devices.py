@@ -34,7 +34,6 @@ BATCH_SIZE = 64
 
 def images_per_second(framework: str, devices: int, steps: int) -> float | None:
     """Of the median step; None in a process that trains along."""
-    importlib.import_module(f"d2l_lite.devices.{framework}").provide(devices)
     provide(framework, devices)
     module = importlib.import_module(f"d2l_lite.{framework}")
     sync = framework != "mxnet" or devices == 1

@@ -134,7 +134,7 @@ def inference() -> Benchmark:
             *limits(framework, replace(LARGE, steps=1), training=False),
         ]
         races.append(Race(framework, "densenet121-224", title, "images/s", entries))
-    return Benchmark(races, rounds=8, packages=["torchvision"])
+    return Benchmark(races, rounds=6, packages=["torchvision"])
 
 
 def first_step() -> Benchmark:
@@ -284,7 +284,7 @@ def waiting() -> Benchmark:
         races.append(Race(name, "waiting", whole, "images/s", entries, 0.98))
         entries = [library("Trainer.fit", "epochs.gaps", framework=name)]
         races.append(Race(name, "gaps", between, "%", entries, {"at_most": 2}))
-    return Benchmark(races, rounds=5)
+    return Benchmark(races, rounds=4)
 
 
 def memory_efficient() -> Benchmark:

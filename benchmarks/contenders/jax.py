@@ -155,7 +155,8 @@ def layers(found: Sequence[Layer], workload: Workload, training: bool) -> Run:
             Y, back = jax.vjp(lambda weights: forward(weights, Xs), weights)
         else:
             Y, back = jax.vjp(forward, weights, Xs)
-        return back(Y)
+        # With Y, or XLA would see that what is joined here is only taken apart again.
+        return Y, back(Y)
 
     for layer in found:
         graphdef, *state = nnx.split(MAKERS[layer.kind](layer, rngs), nnx.Param, ...)
