@@ -8,8 +8,7 @@ from book.build.labels import Label, Labels
 from book.build.myst import Block, Element, blocks, elements
 from book.build.source import Book, BookError, Chapter
 
-ADMONITIONS = ("note", "tip", "hint", "important", "warning", "caution", "attention")
-ADMONITIONS += ("danger", "error", "seealso", "admonition")
+ADMONITIONS = ("note", "tip", "hint", "important", "warning", "caution", "admonition")
 CITATIONS = ("cite", "cite:p", "cite:t")
 REFERENCES = ("ref", "numref", "eq")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:|//")
@@ -82,7 +81,6 @@ class PlainMarkdown:
         elif block.argument:  # the first line of the text, not a title
             first = self._inline(block.argument, block.line)
             body = f"{first}\n{body}".rstrip()
-        title = {"Seealso": "See also"}.get(title, title)
         return _prefixed(f"**{title}**\n\n{body}", "> ")
 
     def _exercise(self, block: Block) -> str:

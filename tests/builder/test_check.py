@@ -368,6 +368,19 @@ def test_shared_outputs_that_differ(
     assert problem.startswith(f"{FIRST}:34: the output of this shared cell differs")
 
 
+def test_outputs_of_a_cell_tagged_each_may_differ(
+    temporary_book: TemporaryBook, pretend_execution: Callable
+) -> None:
+    text = "```{code-cell}\n:tags: [each]\nprint(name)\n```\n"
+    book = temporary_book.chapters(first=text)
+    split(book)
+    for name in FRAMEWORKS:
+        output = {"output_type": "stream", "name": "stdout", "text": name}
+        pretend_execution(book.root / f"chapters/{name}/first.ipynb", output)
+    merged = merged_cells(book, book.chapters[0])
+    assert [cell.outputs[0].text for cell in merged] == list(FRAMEWORKS)
+
+
 def test_an_outdated_notebook_does_not_stop_the_page(
     right_book: TemporaryBook, pretend_execution: Callable
 ) -> None:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from errno import ENOSPC
 from pathlib import Path
 
 import nbformat
@@ -316,7 +317,7 @@ def test_a_failed_write_leaves_the_old_file(
     assert not write_if_changed(path, "old")
 
     def full(*arguments: object) -> None:
-        raise OSError("No space left on device")
+        raise OSError(ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="No space left"):
