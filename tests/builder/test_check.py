@@ -334,6 +334,11 @@ def test_right_references_and_code_are_left_alone(right_book: TemporaryBook) -> 
     assert problems(right_book) == []
 
 
+def test_what_a_code_cell_says_is_no_image(right_book: TemporaryBook) -> None:
+    right_book.edit(FIRST, "print(1 + 1)", "print('![](a.png)')")
+    assert not [line for line in problems(right_book) if "alternative" in line]
+
+
 def test_a_reference_in_a_note_has_its_own_line(right_book: TemporaryBook) -> None:
     right_book.edit(FIRST, "Prose.", "```{note}\nOne\n\nand {ref}`x`\n```")
     expected = f"{FIRST}:11: no label 'x' in the book; correct it"

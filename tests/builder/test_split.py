@@ -215,6 +215,7 @@ TRANSLATIONS = {
         "```python\n(a)=\n% b {ref}`second-label`\n```\n`` {ref}`a` ``",
         "```python\n(a)=\n% b {ref}`second-label`\n```\n`` {ref}`a` ``",
     ),
+    "a cell begins with a rule": ("---\nWords.\n\n---", "---\nWords.\n\n---"),
     "directive in a list": (
         "- one\n\n  ```{note}\n  Mind.\n  ```",
         "- one\n\n  > **Note**\n  >\n  > Mind.",
