@@ -13,7 +13,7 @@ def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> in
     book = Book(root)
     try:
         options = _options(arguments, book)
-        return _COMMANDS[options.command](book, options) or 0
+        return options.work(book, options) or 0
     except BookError as error:
         print(error, file=sys.stderr)
         return 1
@@ -23,28 +23,25 @@ def _options(arguments: Sequence[str] | None, book: Book) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m book", description="Builds the book."
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    split = commands.add_parser("split", help="sources → notebooks and models")
-    run = commands.add_parser("run", help="split, then execute what has changed")
-    colab = commands.add_parser("colab", help="execute copies as Colab would")
-    commands.add_parser("pages", help="executed notebooks → pages of the site")
-    commands.add_parser("site", help="pages → _build/html")
-    commands.add_parser("pdf", help="pages → one PDF")
-    commands.add_parser("check", help="name what is stale, missing or broken")
-    commands.add_parser("notebooks", help="list those that can run on this machine")
-    commands.add_parser("env", help="print the settings with which notebooks run")
-    for command in (split, run, colab):
-        for option, choices in (
-            ("--chapter", book.chapter_names),
-            ("--framework", FRAMEWORKS),
-        ):
-            only = "only this one (may be repeated)"
-            command.add_argument(option, action="append", choices=choices, help=only)
-    run.add_argument("--force", action="store_true", help="execute unchanged ones too")
-    for command in (run, colab):
-        command.add_argument(
-            "--jobs", type=_positive, default=2, help="notebooks at a time (default: 2)"
-        )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for name, (work, about) in _COMMANDS.items():
+        command = commands.add_parser(name, help=about)
+        command.set_defaults(work=work)
+        if work in (_split, _run, _colab):
+            for option, choices in (
+                ("--chapter", book.chapter_names),
+                ("--framework", FRAMEWORKS),
+            ):
+                only = "only this one (may be repeated)"
+                command.add_argument(
+                    option, action="append", choices=choices, help=only
+                )
+        if work in (_run, _colab):
+            jobs = "notebooks at a time (default: 2)"
+            command.add_argument("--jobs", type=_positive, default=2, help=jobs)
+        if work is _run:
+            forced = "execute unchanged ones too"
+            command.add_argument("--force", action="store_true", help=forced)
     return parser.parse_args(arguments)
 
 
@@ -130,15 +127,15 @@ def _env(book: Book, options: argparse.Namespace) -> None:
 
 
 _COMMANDS = {
-    "split": _split,
-    "run": _run,
-    "colab": _colab,
-    "pages": _pages,
-    "site": _site,
-    "pdf": _pdf,
-    "check": _check,
-    "notebooks": _notebooks,
-    "env": _env,
+    "split": (_split, "sources → notebooks and models"),
+    "run": (_run, "split, then execute what has changed"),
+    "colab": (_colab, "execute copies as Colab would"),
+    "pages": (_pages, "executed notebooks → pages of the site"),
+    "site": (_site, "pages → _build/html"),
+    "pdf": (_pdf, "pages → one PDF"),
+    "check": (_check, "name what is stale, missing or broken"),
+    "notebooks": (_notebooks, "list those that can run on this machine"),
+    "env": (_env, "print the settings with which notebooks run"),
 }
 
 if __name__ == "__main__":

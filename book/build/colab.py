@@ -105,9 +105,6 @@ def _task(book: Book, chapter: Chapter, framework: str) -> Task:
         what = "missing or damaged; run `python -m book split`"
         raise BookError(what, book.relative(source))
     path = book.root / "_build" / "colab" / framework / f"{chapter.name}.ipynb"
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
     return Task(chapter, framework, path, notebook, inputs="")
 
 

@@ -32,11 +32,14 @@ def execute(
     environment: Mapping[str, str],
     manager: AsyncKernelManager | None = None,
 ) -> None:
-    """Fills the outputs of the notebook, whose cells start in `folder`.
+    """Makes the outputs of the notebook anew; its cells start in `folder`.
 
     Default of `manager`: a kernel of the Python that runs this. Raises CellFault at the
     first cell that fails, takes too long or kills the kernel.
     """
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
     # The client writes the kernel's own metadata into the notebook that it is given.
     metadata = notebook.metadata.copy()
     current = {"index": -1}

@@ -12,8 +12,7 @@ from pybtex.exceptions import PybtexError
 from book.build.myst import Block, walk
 from book.build.source import Book, BookError, Chapter, read_text
 
-KINDS = {"figure": "Figure", "table": "Table", "exercise": "Exercise"}
-KINDS |= {"math": "Equation"}
+KINDS = {"figure": "Figure", "exercise": "Exercise", "math": "Equation"}
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from book.build.labels import Label, Labels
 from book.build.myst import Block, Element, blocks, elements
 from book.build.source import Book, BookError, Chapter
 
-ADMONITIONS = ("note", "tip", "hint", "important", "warning", "caution", "attention")
-ADMONITIONS += ("danger", "error", "seealso", "admonition")
+ADMONITIONS = ("note", "tip", "hint", "important", "warning", "caution", "admonition")
 CITATIONS = ("cite", "cite:p", "cite:t")
 REFERENCES = ("ref", "numref", "eq")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:|//")
@@ -66,12 +65,10 @@ class PlainMarkdown:
 
     def _writers(self) -> dict[str, Callable[[Block], str]]:
         return {
-            "code-block": self._code,
             "exercise": self._exercise,
             "figure": self._figure,
             "image": self._figure,
             "math": self._math,
-            "table": self._table,
         }
 
     def _body(self, block: Block) -> str:
@@ -84,7 +81,6 @@ class PlainMarkdown:
         elif block.argument:  # the first line of the text, not a title
             first = self._inline(block.argument, block.line)
             body = f"{first}\n{body}".rstrip()
-        title = {"Seealso": "See also"}.get(title, title)
         return _prefixed(f"**{title}**\n\n{body}", "> ")
 
     def _exercise(self, block: Block) -> str:
@@ -101,16 +97,6 @@ class PlainMarkdown:
         if block.name == "image" or not caption:
             return image
         return f"{image}\n\n**{self._number(block, 'Figure')}.** {caption}"
-
-    def _table(self, block: Block) -> str:
-        caption = self._inline(block.argument, block.line)
-        heading = f"**{self._number(block, 'Table')}.** {caption}\n\n"
-        return (heading if caption else "") + self._body(block)
-
-    def _code(self, block: Block) -> str:
-        longest = max([2, *map(len, re.findall(r"^`{3,}", block.text, re.MULTILINE))])
-        fence = "`" * (longest + 1)
-        return f"{fence}{block.argument}\n{block.text}\n{fence}"
 
     def _math(self, block: Block) -> str:
         formula = block.text.strip()
@@ -152,10 +138,6 @@ class PlainMarkdown:
             return f"[{title}]({self.book.url(document)})"
         if role == "math":
             return f"${content}$"
-        if role in ("sub", "sup"):
-            return f"<{role}>{content}</{role}>"
-        if role in ("code", "kbd", "file", "command"):
-            return f"`{content}`"
         return title or target
 
     def _citation(self, role: str, keys: str, line: int) -> str:

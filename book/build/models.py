@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterable
+from functools import cache
 
 from nbformat import NotebookNode
 from ruff.__main__ import find_ruff_bin
@@ -58,7 +59,7 @@ def models_text(book: Book, framework: str) -> str:
     if public := sorted(name for name in last if not name.startswith("_")):
         head.append(f"__all__ = {public!r}")
     text = "\n\n\n".join(["\n\n".join(head), *parts]) + "\n"
-    return _formatted(text, book, framework)
+    return _formatted(text, book.relative(book.models_path(framework)))
 
 
 def _statements(chapter: Chapter, cell: NotebookNode) -> list[ast.stmt]:
@@ -97,19 +98,18 @@ def _without(source: str, nodes: Iterable[ast.stmt]) -> str:
     return "\n".join(lines).strip("\n")
 
 
-def _formatted(text: str, book: Book, framework: str) -> str:
+@cache  # Each pass over the notebooks asks for the same.
+def _formatted(text: str, path: str) -> str:
     """The text as Ruff mends its imports and formats it.
 
     Raises BookError if it uses a name that nothing defines.
     """
-    path = book.relative(book.models_path(framework))
     for arguments in (_CHECK, ("format",)):
         result = subprocess.run(
             [find_ruff_bin(), *arguments, "--quiet", "--isolated", "-"],
             input=text,
             capture_output=True,
             text=True,
-            cwd=book.root,
         )
         if undefined := sorted(set(re.findall(r"F821 .*`(.+)`", result.stderr))):
             raise BookError(

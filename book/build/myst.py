@@ -32,7 +32,7 @@ KINDS = {
     "myst_target": "target",
 }
 # Directives whose body is no MyST.
-VERBATIM = ("code", "code-block", "math", "raw")
+VERBATIM = ("code", "code-block", "code-cell", "math", "raw")
 _DIRECTIVE = re.compile(r"\{([^\s}]+)\}\s*(.*)")
 
 
@@ -73,11 +73,15 @@ def blocks(source: str, line: int = 1) -> tuple[Block, ...]:
     lines = source.splitlines()
     found: list[Block] = []
     done = 0
-    tokens = _PARSER.parse(source)
+    # Settings stand at a document's start only: what a cell begins with is a rule.
+    above = 1 if line > 1 else 0
+    tokens = _PARSER.parse("\n" * above + source)
     for token, following in zip(tokens, [*tokens[1:], None]):
-        if token.type not in KINDS or token.map is None or token.map[0] < done:
+        if token.type not in KINDS or token.map is None:
             continue
-        start, end = token.map
+        start, end = (number - above for number in token.map)
+        if start < done:
+            continue
         for index in range(done, start):
             found.append(Block("text", line + index, lines[index]))
         done = end

@@ -137,9 +137,6 @@ def _execute_all(book: Book, tasks: list[Task], jobs: int) -> None:
 def _execute(book: Book, task: Task) -> None:
     """Executes one notebook in its folder and writes it if all went well."""
     notebook = task.notebook
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
     _run_kernel(book, task)
     _normalise(notebook)
     for index, cell in enumerate(notebook.cells):

@@ -164,16 +164,11 @@ def read_chapter(path: Path, name: str = "") -> Chapter:
 def _require_settings(cell: NotebookNode, file: str, line: int) -> None:
     """Asserts that a code cell's `mystnb: {figure: …, image: …}` holds settings."""
     settings = cell.metadata.get("mystnb", {})
-    found = {"mystnb": settings}
-    if isinstance(settings, dict):
-        found |= {key: settings.get(key, {}) for key in ("figure", "image")}
-    for key, value in found.items():
+    for key in ("mystnb", "figure", "image"):
+        value = settings if key == "mystnb" else settings.get(key, {})
         if not isinstance(value, dict):
-            raise BookError(
-                f"the cell's option `{key}` must hold settings (`name: …`), "
-                f"not {value!r}",
-                *(file, line),
-            )
+            what = f"the cell's option `{key}` must hold settings (`name: …`)"
+            raise BookError(f"{what}, not {value!r}", file, line)
 
 
 def _one_for_each(cell: NotebookNode) -> list[NotebookNode]:

@@ -334,6 +334,11 @@ def test_right_references_and_code_are_left_alone(right_book: TemporaryBook) -> 
     assert problems(right_book) == []
 
 
+def test_what_a_code_cell_says_is_no_image(right_book: TemporaryBook) -> None:
+    right_book.edit(FIRST, "print(1 + 1)", "print('![](a.png)')")
+    assert not [line for line in problems(right_book) if "alternative" in line]
+
+
 def test_a_reference_in_a_note_has_its_own_line(right_book: TemporaryBook) -> None:
     right_book.edit(FIRST, "Prose.", "```{note}\nOne\n\nand {ref}`x`\n```")
     expected = f"{FIRST}:11: no label 'x' in the book; correct it"
@@ -366,6 +371,19 @@ def test_shared_outputs_that_differ(
         merged_cells(book, book.chapters[0])
     (problem,) = problems(right_book)
     assert problem.startswith(f"{FIRST}:34: the output of this shared cell differs")
+
+
+def test_outputs_of_a_cell_tagged_each_may_differ(
+    temporary_book: TemporaryBook, pretend_execution: Callable
+) -> None:
+    text = "```{code-cell}\n:tags: [each]\nprint(name)\n```\n"
+    book = temporary_book.chapters(first=text)
+    split(book)
+    for name in FRAMEWORKS:
+        output = {"output_type": "stream", "name": "stdout", "text": name}
+        pretend_execution(book.root / f"chapters/{name}/first.ipynb", output)
+    merged = merged_cells(book, book.chapters[0])
+    assert [cell.outputs[0].text for cell in merged] == list(FRAMEWORKS)
 
 
 def test_an_outdated_notebook_does_not_stop_the_page(

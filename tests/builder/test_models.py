@@ -38,8 +38,11 @@ def test_exports_are_collected_in_order(temporary_book: TemporaryBook) -> None:
     ast.parse(text)
 
 
-def test_a_shared_export_goes_into_every_module(temporary_book: TemporaryBook) -> None:
-    book = temporary_book.chapters(first=export("size = 1", "export"))
+@pytest.mark.parametrize("tags", ["export", "each, export"])
+def test_an_export_for_all_goes_into_every_module(
+    temporary_book: TemporaryBook, tags: str
+) -> None:
+    book = temporary_book.chapters(first=export("size = 1", tags))
     split(book)
     for framework in FRAMEWORKS:
         assert "size = 1" in book.models_path(framework).read_text()

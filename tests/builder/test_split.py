@@ -211,24 +211,17 @@ TRANSLATIONS = {
         "```{exercise} Count\n:label: count\nHow many?\n```\nBy {ref}`count`.",
         "**Exercise 1** (Count)\n\nHow many?\n\nBy Exercise 1.",
     ),
-    "table": (
-        "```{table} Sizes\n| a |\n| - |\n| 1 |\n```",
-        "**Table 1.** Sizes\n\n| a |\n| - |\n| 1 |",
-    ),
     "code is left alone": (
         "```python\n(a)=\n% b {ref}`second-label`\n```\n`` {ref}`a` ``",
         "```python\n(a)=\n% b {ref}`second-label`\n```\n`` {ref}`a` ``",
     ),
-    "code directive": ("```{code-block} sh\nmake\n```", "```sh\nmake\n```"),
+    "a cell begins with a rule": ("---\nWords.\n\n---", "---\nWords.\n\n---"),
     "directive in a list": (
         "- one\n\n  ```{note}\n  Mind.\n  ```",
         "- one\n\n  > **Note**\n  >\n  > Mind.",
     ),
     "directive in a quotation": ("> ```{math}\n> x\n> ```", ">\n> $$\n> x\n> $$\n>"),
-    "unknown role": (
-        "{abbr}`growth rate` and {sub}`2`",
-        "growth rate and <sub>2</sub>",
-    ),
+    "unknown role": ("{term}`growth rate <k>`", "growth rate"),
 }
 
 
