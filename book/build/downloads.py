@@ -1,11 +1,9 @@
 """Puts the executed notebooks beside the pages: each alone, and all in an archive."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from book.build.links import button
 from book.build.source import FRAMEWORKS, Book, BookError
 
 ARCHIVE = "notebooks/densenet-notebooks.zip"
@@ -42,10 +40,3 @@ def write_archive(book: Book, path: Path) -> None:
             info = ZipInfo(f"{path.stem}/{inside}", DATE)
             info.external_attr = 0o644 << 16
             archive.writestr(info, name.read_bytes(), ZIP_DEFLATED)
-
-
-def archive_button(pathto: Callable[..., str]) -> dict[str, str]:
-    """The archive's entry in a chapter's download menu."""
-    tooltip = "Download all chapters in all frameworks with their files"
-    icon = "fas fa-file-zipper"
-    return button("All notebooks (zip)", pathto(ARCHIVE, 1), icon, tooltip)

@@ -4,10 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from types import MappingProxyType
+from tempfile import TemporaryFile
 
 from book.build.downloads import copy_notebooks
 from book.build.kernel import plain
@@ -25,7 +24,7 @@ def build_site(book: Book) -> Path:
     Raises:
         BookError: Sphinx warned or failed, or a page of _toc.yml is missing.
     """
-    run_jupyter_book(book, "html")
+    run_jupyter_book(book)
     site = book.root / "_build/html"
     check_pages(book, site)
     write_front_door(book, site)
@@ -34,39 +33,29 @@ def build_site(book: Book) -> Path:
     return site
 
 
-def output_folder(book: Book, builder: str) -> Path:
-    """Where a builder's files lie; Jupyter Book itself gives the folder its name.
-
-    Each builder has one, for Sphinx would take pages that another builder has read
-    for pages that this one has written.
-    """
-    return book.root / ("" if builder == "html" else f"_build/{builder}") / "_build"
-
-
-def run_jupyter_book(
-    book: Book, builder: str, environment: Mapping[str, str] = MappingProxyType({})
-) -> None:
-    """Builds all pages with a builder of Jupyter Book, every warning an error."""
+def run_jupyter_book(book: Book) -> None:
+    """Builds all pages with Jupyter Book, every warning an error."""
     pages = write_pages(book)
-    result = subprocess.run(
-        [
-            *(sys.executable, "-c", JUPYTER_BOOK, "build", str(pages)),
-            *("--path-output", str(output_folder(book, builder).parent)),
-            *("--config", str(book.root / "_config.yml")),
-            *("--toc", str(book.root / "_toc.yml")),
-            *("--builder", builder, "-W", "-n", "--keep-going", "-q"),
-        ],
-        env=os.environ | {"PYTHONPATH": str(PACKAGE), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    # Not a pipe, which a process that Sphinx has left behind would keep open.
+    with TemporaryFile("w+") as output:
+        result = subprocess.run(
+            [
+                *(sys.executable, "-c", JUPYTER_BOOK, "build", str(pages)),
+                *("--path-output", str(book.root)),
+                *("--config", str(book.root / "_config.yml")),
+                *("--toc", str(book.root / "_toc.yml")),
+                *("-W", "-n", "--keep-going", "-q"),
+            ],
+            env=os.environ | {"PYTHONPATH": str(PACKAGE)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        output.seek(0)
+        said = plain(output.read()).strip()
     if result.returncode:
         # Sphinx would not repeat the warnings of pages that it has read already.
-        folder = output_folder(book, builder) / ".doctrees"
-        shutil.rmtree(folder, ignore_errors=True)
-        output = plain(result.stdout).strip()
-        raise BookError(f"the pages cannot be built as {builder}:\n{output}")
+        shutil.rmtree(book.root / "_build/.doctrees", ignore_errors=True)
+        raise BookError(f"the site cannot be built:\n{said}")
 
 
 def check_pages(book: Book, site: Path) -> None:

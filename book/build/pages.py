@@ -20,9 +20,7 @@ from book.build.source import (
 from book.build.split import METADATA
 from d2l_lite import TITLES
 
-# Of one page only; Jupyter Book loads every script in _static on all of them.
-SITE = Path(__file__).parents[1] / "site"
-EXPLORER = SITE / "explorer"
+STATIC = Path(__file__).parents[1] / "site" / "static"
 HEADING = re.compile(r"\A\s*#{1,6}\s")
 FRONT_MATTER = ("*.md", "*.bib", "figures/*")
 
@@ -79,7 +77,7 @@ def _tabs(
 def _prose(
     chapter: Chapter, cell: NotebookNode, framework: str, text: str
 ) -> NotebookNode:
-    """Prose of one framework; Sphinx sees no tags of prose, so a container has them."""
+    """Prose of one framework; Sphinx sees no tags of prose, so a directive has them."""
     if HEADING.search(text):
         raise chapter.error(
             cell,
@@ -87,7 +85,7 @@ def _prose(
             "prose for all frameworks",
         )
     fence = ":" * 12
-    source = f"{fence}{{container}} tag-{framework}\n{text}\n{fence}"
+    source = f"{fence}{{framework}} {framework}\n{text}\n{fence}"
     return nbformat.v4.new_markdown_cell(source, id=f"{cell.id}-{framework}")
 
 
@@ -99,10 +97,5 @@ def _files(book: Book) -> Iterator[tuple[str, bytes]]:
     for chapter in book.chapters:
         text = nbformat.writes(page_notebook(book, chapter))
         yield f"chapters/{chapter.name}.ipynb", text.encode()
-    for path in (SITE / "static").rglob("*"):
-        if path.is_file():
-            name = path.relative_to(SITE / "static").as_posix()
-            yield f"_static/{name}", path.read_bytes()
-    for path in EXPLORER.iterdir():
-        if path.suffix in (".css", ".js"):
-            yield f"_vendor/explorer/{path.name}", path.read_bytes()
+    for path in STATIC.iterdir():
+        yield f"_static/{path.name}", path.read_bytes()

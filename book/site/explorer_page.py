@@ -1,12 +1,9 @@
 """Sphinx extension: the page on which a reader tries networks of any size."""
 
-from __future__ import annotations
-
 import json
 from html import escape
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -22,7 +19,7 @@ SCRIPTS = ("arithmetic.js", "address.js", "drawing.js", "report.js", "page.js")
 STYLE = "explorer.css"
 # Dropout changes none of the page's counts of weights and arithmetic.
 LEFT_OUT = ("dropout",)
-DOCUMENTS = "explorer_documents"
+HEADS = "network", "pixels", "parameters", "multiply-adds", "kept, MiB", "reading again"
 
 
 def presets() -> dict[str, dict[str, Any]]:
@@ -56,17 +53,13 @@ class Explorer(SphinxDirective):
     """The form, its networks as data, and a sentence for who has no JavaScript."""
 
     def run(self) -> list[nodes.Node]:
-        for path in (*FOLDER.iterdir(), zoo.__file__):
-            self.env.note_dependency(str(path))
-        if not hasattr(self.env, DOCUMENTS):
-            setattr(self.env, DOCUMENTS, set())
-        getattr(self.env, DOCUMENTS).add(self.env.docname)
+        self.env.note_dependency(zoo.__file__)
         form = (FOLDER / "form.html").read_text(encoding="utf-8")
         options = "".join(f"<option>{escape(name)}</option>" for name in zoo.NETWORKS)
         data = json.dumps(presets()).replace("<", r"\u003c")
         html = form.replace("OPTIONS", options)
         html += f'<script type="application/json" id="ex-networks">{data}</script>'
-        return [nodes.raw("", html, format="html")]
+        return [nodes.raw("", html, format="html", classes=["explorer-form"])]
 
 
 class ZooTable(SphinxDirective):
@@ -75,65 +68,40 @@ class ZooTable(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         for module in (zoo.__file__, stages.__code__.co_filename):
             self.env.note_dependency(module)
-        heads = ("network", "pixels", "parameters", "multiply-adds")
-        heads += ("kept, MiB", "reading again")
-        rows = [[nodes.Text(text)] for text in heads]
-        body = nodes.tbody("", *map(self.row, zoo.NETWORKS))
-        group = nodes.tgroup(
-            "",
-            *(nodes.colspec(colwidth=1) for _ in heads),
-            nodes.thead("", _row(rows)),
-            body,
-            cols=len(heads),
+        lines = [" | ".join(HEADS), " | ".join(["---"] * len(HEADS))]
+        (table,) = self.parse_text_to_nodes(
+            "\n".join([*lines, *map(self.row, zoo.NETWORKS)])
         )
-        return [nodes.table("", group, classes=["zoo-table"])]
+        table["classes"].append("zoo-table")
+        return [table]
 
-    def row(self, name: str) -> nodes.row:
+    def row(self, name: str) -> str:
         size = image_size(zoo.NETWORKS[name])
         parameters, multiply_adds, plain, recomputed = totals(name, size)
         page = self.env.docname.rpartition("/")[2]
-        link = nodes.reference("", name, refuri=f"{page}.html?network={name}")
-        numbers = (
-            f"{size}×{size}",
-            f"{parameters:,d}",
-            f"{multiply_adds:,d}",
-            f"{plain / 2**20:,.1f}",
-            f"{recomputed / 2**20:,.1f}",
+        return (
+            f'<a href="{page}.html?network={name}">{name}</a> | {size}×{size} '
+            f"| {parameters:,d} | {multiply_adds:,d} "
+            f"| {plain / 2**20:,.1f} | {recomputed / 2**20:,.1f}"
         )
-        return _row([[link], *([nodes.Text(number)] for number in numbers)])
-
-
-def _row(cells: list[list[nodes.Node]]) -> nodes.row:
-    return nodes.row(
-        "", *(nodes.entry("", nodes.paragraph("", "", *cell)) for cell in cells)
-    )
 
 
 def add_scripts(
     app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None
 ) -> None:
-    """Load the scripts on the pages that have the form, and nowhere else."""
-    if page not in getattr(app.env, DOCUMENTS, ()):
+    """Loads the scripts on the page that has the form, and nowhere else."""
+    if doctree is None or not any(
+        "explorer-form" in node["classes"] for node in doctree.findall(nodes.raw)
+    ):
         return
     for name in SCRIPTS:
-        app.add_js_file(f"explorer/{name}", loading_method="defer")
-    app.add_css_file(f"explorer/{STYLE}")
-
-
-def forget(app: Sphinx, env: Any, page: str) -> None:
-    """A page that is read anew may have lost its form."""
-    getattr(env, DOCUMENTS, set()).discard(page)
-
-
-def remember(app: Sphinx, env: Any, pages: set[str], other: Any) -> None:
-    """What a process has found that read some of the pages."""
-    found = getattr(other, DOCUMENTS, set())
-    setattr(env, DOCUMENTS, getattr(env, DOCUMENTS, set()) | found)
+        app.add_js_file(name, loading_method="defer")
+    app.add_css_file(STYLE)
 
 
 def set_paths(app: Sphinx, config: Config) -> None:
-    """Have the scripts copied: book.build.pages puts them beside all pages' own."""
-    config.html_static_path.append("_vendor")
+    """Has the scripts copied; Jupyter Book would load those of _static on all pages."""
+    config.html_static_path.append(str(FOLDER))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -141,13 +109,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", set_paths)
     app.add_directive("explorer", Explorer)
     app.add_directive("zoo-table", ZooTable)
-    app.connect("env-purge-doc", forget)
-    app.connect("env-merge-info", remember)
     app.connect("html-page-context", add_scripts)
-    files = (Path(__file__), *sorted(FOLDER.iterdir()))
-    return {
-        # The page names its scripts by their checksums, so it is made anew with them.
-        "env_version": crc32(b"".join(path.read_bytes() for path in files)),
-        "parallel_read_safe": True,
-        "parallel_write_safe": True,
-    }
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

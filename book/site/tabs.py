@@ -1,76 +1,19 @@
-"""Framework tabs: code cells of one group in one set, and the set's HTML."""
+"""Sphinx extension: what is one framework's, in tabs with that of the others."""
 
 from __future__ import annotations
 
+import ast
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
-from sphinx.transforms.post_transforms import SphinxPostTransform
-from sphinx.util import logging
-from sphinx_design.shared import create_component, is_component
+from sphinx.util.docutils import SphinxDirective
 
 from book.build.source import FRAMEWORKS
 from d2l_lite import TITLES
-
-LOGGER = logging.getLogger(__name__)
-
-
-def framework_of(node: nodes.Node) -> str | None:
-    """The framework whose tag a code cell or a container of prose carries, if any."""
-    if not isinstance(node, nodes.container):
-        return None
-    classes = {name.replace("-", "_") for name in node["classes"]}
-    return next((f for f in FRAMEWORKS if f"tag_{f}" in classes), None)
-
-
-def tab_set(cells: list[nodes.Element]) -> nodes.container:
-    """One sphinx-design tab set that holds each framework's cells in its tab."""
-    items = []
-    for framework in FRAMEWORKS:
-        own = [cell for cell in cells if framework_of(cell) == framework]
-        if not own:
-            continue
-        title = TITLES[framework]
-        label = nodes.rubric(
-            title,
-            title,
-            classes=["sd-tab-label", f"framework-{framework}"],
-            sync_id=framework,
-            sync_group="framework",
-        )
-        content = create_component(
-            "tab-content", classes=["sd-tab-content"], children=own
-        )
-        items.append(
-            create_component(
-                "tab-item", classes=["sd-tab-item"], children=[label, content]
-            )
-        )
-    return create_component(
-        "tab-set", classes=["sd-tab-set", "framework-tabs"], children=items
-    )
-
-
-class FrameworkTabs(SphinxTransform):
-    """Wrap every run of framework-tagged cells in a tab set."""
-
-    default_priority = 880
-
-    def apply(self, **kwargs: Any) -> None:
-        for parent in self.document.findall(
-            lambda node: isinstance(node, nodes.document | nodes.section)
-        ):
-            children: list[nodes.Node] = []
-            for tagged, run in groupby(
-                parent.children, lambda node: framework_of(node) is not None
-            ):
-                cells = list(run)
-                children += [tab_set(cells)] if tagged else cells
-            parent.children = []
-            parent.extend(children)
 
 
 class framework_tabs(nodes.General, nodes.Element):  # noqa: N801
@@ -81,30 +24,95 @@ class framework_panel(nodes.General, nodes.Element):  # noqa: N801
     """What one framework has to show in a set."""
 
 
-class AccessibleTabs(SphinxPostTransform):
-    """Make true tabs of every set of frameworks, before sphinx-design makes radios."""
+class Framework(SphinxDirective):
+    """Prose of one framework, `:::{framework} jax`."""
 
-    default_priority = 190
-    formats = ("html",)
+    required_arguments = 1
+    has_content = True
 
-    def run(self, **kwargs: Any) -> None:
-        sets = [
-            node
-            for node in self.document.findall(nodes.container)
-            if is_component(node, "tab-set") and is_component(node[-1], "tab-item")
-        ]
-        made: list[framework_tabs] = []
-        for old in sets:
-            items = [item for item in old if is_component(item, "tab-item")]
-            if all(item[0].get("sync_group") == "framework" for item in items):
-                others = [child for child in old if child not in items]
-                new = accessible(f"tabs-{len(made) + 1}", items)
-                new["ids"] = old["ids"]
-                old.parent.replace(old, [*others, new])
-                made.append(new)
-        longest = max((longest_line(new) for new in made), default=0)
-        for new in made:
-            new["characters"] = min(64, max(40, longest))
+    def run(self) -> list[nodes.Node]:
+        (name,) = self.arguments
+        if name not in FRAMEWORKS:
+            raise self.error(
+                f"no framework {name!r}; there are {', '.join(FRAMEWORKS)}"
+            )
+        return [part(name, *self.parse_content_to_nodes())]
+
+
+class Exported(SphinxDirective):
+    """What the chapters export under a name, for each framework."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        (name,) = self.arguments
+        parts = []
+        for framework in FRAMEWORKS:
+            path = Path(self.env.srcdir).parents[1] / f"d2l_lite/models/{framework}.py"
+            self.env.note_dependency(str(path))
+            code = definition(path.read_text(encoding="utf-8"), name)
+            if code is None:
+                raise self.error(f"d2l_lite/models/{framework}.py has no {name}")
+            block = nodes.literal_block(code, code, language="python")
+            parts.append(part(framework, block))
+        return parts
+
+
+def definition(source: str, name: str) -> str | None:
+    """The source text of a module's class or function."""
+    for statement in ast.parse(source).body:
+        if getattr(statement, "name", None) == name:
+            return ast.get_source_segment(source, statement)
+    return None
+
+
+def part(framework: str, *children: nodes.Node) -> nodes.container:
+    """Something of one framework, marked as MyST-NB marks its code cells."""
+    return nodes.container("", *children, classes=[f"tag_{framework}"])
+
+
+def framework_of(node: nodes.Node) -> str | None:
+    """The framework whose part or code cell this is, if any."""
+    if not isinstance(node, nodes.container):
+        return None
+    return next((f for f in FRAMEWORKS if f"tag_{f}" in node["classes"]), None)
+
+
+class FrameworkTabs(SphinxTransform):
+    """Puts every run of frameworks' parts into one set of tabs."""
+
+    default_priority = 880
+
+    def apply(self, **kwargs: Any) -> None:
+        for parent in self.document.findall(
+            lambda node: isinstance(node, nodes.document | nodes.section)
+        ):
+            children: list[nodes.Node] = []
+            for tagged, run in groupby(
+                parent.children, lambda n: bool(framework_of(n))
+            ):
+                parts = list(run)
+                children += [tabs(parts)] if tagged else parts
+            parent.children = []
+            parent.extend(children)
+        made = list(self.document.findall(framework_tabs))
+        characters = min(64, max(40, *map(longest_line, made), 0))
+        for number, node in enumerate(made, 1):
+            node["characters"] = characters
+            for element in (node, *node.children):
+                element["name"] = f"tabs-{number}"
+
+
+def tabs(parts: list[nodes.Element]) -> framework_tabs:
+    """A panel for each framework with its parts, a note where there are none."""
+    panels = []
+    for framework in FRAMEWORKS:
+        own = [part for part in parts if framework_of(part) == framework]
+        if not own:
+            note = f"There is nothing for {TITLES[framework]} here."
+            own = [nodes.paragraph(note, note)]
+        panels.append(framework_panel("", *own, framework=framework))
+    return framework_tabs("", *panels, cells=max(map(len, panels)))
 
 
 def longest_line(node: nodes.Element) -> int:
@@ -115,28 +123,6 @@ def longest_line(node: nodes.Element) -> int:
         if "output" not in block["classes"]
     ]
     return max((len(line) for line in "\n".join(code).splitlines()), default=0)
-
-
-def accessible(name: str, items: list[nodes.Element]) -> framework_tabs:
-    """The set as HTML has it: a panel for each framework, a note where none is."""
-    given = {item[0]["sync_id"]: item for item in items}
-    for unknown in given.keys() - set(FRAMEWORKS):
-        LOGGER.warning(
-            "a tab says ':sync: %s'; the frameworks are %s",
-            *(unknown, ", ".join(FRAMEWORKS)),
-            location=given[unknown],
-        )
-    panels = [framework_panel("", name=name, framework=f) for f in FRAMEWORKS]
-    for panel in panels:
-        item = given.get(panel["framework"])
-        if item is None:
-            note = f"There is nothing for {TITLES[panel['framework']]} here."
-            panel += nodes.paragraph(note, note)
-        else:
-            panel["ids"] = item["ids"] + item[0]["ids"] + item[1]["ids"]
-            panel += item[1].children
-    cells = max(len(panel) for panel in panels)
-    return framework_tabs("", *panels, name=name, cells=cells)
 
 
 def visit_tabs(self: Any, node: framework_tabs) -> None:
@@ -182,13 +168,6 @@ def add_switcher(
     app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None
 ) -> None:
     """Give a page with framework tabs the switcher in its header."""
-    if "sd-tab-set" not in context.get("body", ""):
-        # sphinx-design's script is for its own tabs.
-        context["script_files"][:] = [
-            script
-            for script in context["script_files"]
-            if not str(script.filename).endswith("design-tabs.js")
-        ]
     if doctree is None or not any(doctree.findall(framework_tabs)):
         return
     context["framework_titles"] = TITLES
@@ -198,11 +177,13 @@ def add_switcher(
     context["body"] = hint + context["body"]
 
 
-def setup(app: Sphinx) -> None:
-    """Register nodes and transforms with Sphinx."""
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension with Sphinx."""
     app.add_node(framework_tabs, html=(visit_tabs, depart))
     app.add_node(framework_panel, html=(visit_panel, depart))
+    app.add_directive("framework", Framework)
+    app.add_directive("exported", Exported)
     app.add_transform(FrameworkTabs)
-    app.add_post_transform(AccessibleTabs)
     # Before the theme drops the header's empty templates.
     app.connect("html-page-context", add_switcher, priority=400)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

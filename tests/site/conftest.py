@@ -1,7 +1,6 @@
 """The built site, opened in a headless Chromium."""
 
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -9,19 +8,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
-from book.build.source import Book
+from book.build.pdf import launch
+from book.build.source import Book, BookError
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-)
 OPEN = ("file:", "data:", "blob:")
 
 
@@ -66,22 +57,13 @@ def site() -> Path:
 
 @pytest.fixture(scope="session")
 def browser(site: Path) -> Iterator[Browser]:
-    found = os.environ.get("CHROMIUM") or next(
-        filter(None, map(shutil.which, NAMES)), None
-    )
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        except Error as error:
-            missing = (
-                "no Chromium: install it (`apt-get install chromium`, or "
-                "`playwright install chromium`) or name it in CHROMIUM"
-            )
-            if found:
-                missing = f"{found} does not start: {error.message.splitlines()[0]}"
+            browser = launch(playwright)
+        except BookError as error:
             if os.environ.get("CI"):
-                pytest.fail(missing, pytrace=False)
-            pytest.skip(missing)
+                pytest.fail(str(error), pytrace=False)
+            pytest.skip(str(error))
         yield browser
         browser.close()
 

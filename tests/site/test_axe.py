@@ -9,8 +9,7 @@ DOCUMENTS = [*Book().documents, "search", "genindex"]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # What depends on colours alone; the rest is the same in light and dark.
 COLOURS = ["color-contrast", "link-in-text-block"]
-# Ten thousand words of code have a dozen colours: one of each is enough to look at. The
-# outlines of letters are for the eye alone, beside their MathML.
+# Ten thousand words of code have a dozen colours: one of each is enough to look at.
 ONE_OF_EACH = """() => {
   const seen = new Set();
   for (const word of document.querySelectorAll(".highlight span")) {
@@ -18,9 +17,6 @@ ONE_OF_EACH = """() => {
     const kind = `${box?.className} ${word.className}`;
     if (seen.has(kind)) word.replaceWith(word.textContent);
     seen.add(kind);
-  }
-  for (const svg of document.querySelectorAll("mjx-container svg")) {
-    svg.replaceChildren();
   }
 }"""
 SCHEME = """(scheme) => {
@@ -72,11 +68,11 @@ def test_what_scrolls_can_be_reached_and_nothing_else(visit):
     tab = visit()
     tab.page.set_viewport_size({"width": 360, "height": 780})
     page = tab.go("chapters/training")
-    page.wait_for_function("document.querySelector('mjx-container[tabindex]')")
+    page.wait_for_function("document.querySelector('.katex-display[tabindex]')")
     wide = """() => [...document.querySelectorAll(
-        "pre, mjx-container[display], .pst-scrollable-table-container")]
+        "pre, .katex-display, .pst-scrollable-table-container")]
       .filter((box) => box.clientWidth > 0)
       .map((box) => [box.scrollWidth > box.clientWidth, box.tabIndex === 0])"""
     assert all(scrolls == focus for scrolls, focus in page.evaluate(wide))
     page.set_viewport_size({"width": 1400, "height": 900})
-    page.wait_for_function("!document.querySelector('mjx-container[tabindex]')")
+    page.wait_for_function("!document.querySelector('.katex-display[tabindex]')")

@@ -36,8 +36,10 @@ def test_images_say_what_is_to_be_seen(tab):
 def test_mathematics_is_set(tab):
     page = tab.page
     formulas = page.locator(".bd-article .math")
-    assert formulas.count() == page.locator(".bd-article .math > mjx-container").count()
-    assert page.locator("mjx-merror").count() == 0
+    seen = page.locator(".bd-article .math .katex-html[aria-hidden=true]")
+    heard = page.locator(".bd-article .math .katex-mathml > math")
+    assert formulas.count() == seen.count() == heard.count()
+    assert page.locator(".katex-error").count() == 0
 
 
 @cache

@@ -6,17 +6,16 @@ import re
 from html import escape
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import nbformat
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from book.build.links import colab_url
 from book.build.source import FRAMEWORKS, read_text
 from book.build.worksheets import FOLDER
-from book.site.tabs import tab_set
+from book.site.links import colab_url
+from book.site.tabs import part
 from d2l_lite import TITLES
 
 _TITLE = re.compile(r"^# (?:Worksheet: )?(.+)$", re.MULTILINE)
@@ -40,12 +39,10 @@ class Worksheets(SphinxDirective):
             if name not in known:
                 raise self.error(f"no worksheet {name!r}; there are {', '.join(known)}")
             self.env.note_dependency(str(self.folder / f"{name}.md"))
-        tables = []
-        for framework in FRAMEWORKS:
-            html = self._table(names, framework)
-            table = nodes.raw("", html, format="html")
-            tables.append(nodes.container("", table, classes=[f"tag_{framework}"]))
-        return [tab_set(tables)]
+        return [
+            part(name, nodes.raw("", self._table(names, name), format="html"))
+            for name in FRAMEWORKS
+        ]
 
     def _table(self, names: list[str], framework: str) -> str:
         rows = "".join(self._row(name, framework) for name in names)
@@ -87,8 +84,4 @@ class Worksheets(SphinxDirective):
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
     app.add_directive("worksheets", Worksheets)
-    return {
-        "env_version": crc32(Path(__file__).read_bytes()),
-        "parallel_read_safe": True,
-        "parallel_write_safe": True,
-    }
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
