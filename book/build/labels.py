@@ -1,6 +1,5 @@
 """What references point at: labels, titles and the bibliography."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
