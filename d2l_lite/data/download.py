@@ -1,19 +1,20 @@
 """Files of the network, kept in the cache: verified, and whole or not there."""
 
+import hashlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pooch
 from filelock import FileLock
+from platformdirs import user_cache_dir
 
 from d2l_lite import DataError
 
 
 def cache_folder() -> Path:
     """``D2L_LITE_CACHE``, or ``d2l_lite`` in the platform's folder for caches."""
-    folder = os.environ.get("D2L_LITE_CACHE") or pooch.os_cache("d2l_lite")
+    folder = os.environ.get("D2L_LITE_CACHE") or user_cache_dir("d2l_lite")
     return Path(folder).expanduser()
 
 
@@ -22,7 +23,10 @@ def verified(path: Path, sha256: str) -> bool:
 
     Names of published files often have only the hash's first digits.
     """
-    return path.is_file() and pooch.file_hash(path).startswith(sha256)
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest().startswith(sha256)
 
 
 def fetch(
@@ -56,7 +60,9 @@ def fetch(
 
 def _download(urls: Sequence[str], path: Path, sha256: str) -> list[str]:
     """Put the file in its place and return nothing, or the fault of each mirror."""
-    from requests import RequestException  # here, as in pooch: few runs download
+    # Here, for few runs download, and in a notebook pooch's progress bar may warn.
+    import pooch
+    from requests import RequestException
 
     download = pooch.HTTPDownloader(
         progressbar=sys.stderr.isatty(),
