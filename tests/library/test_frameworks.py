@@ -421,6 +421,7 @@ def test_predictions_between_steps_change_no_training(module):
             step(images, np.arange(16) % 10, 0.1)
             if predicts:
                 module.predict(net, images)
+                module.predict(net, images[:3])
         return module.get_weights(net)
 
     without = trained(predicts=False)
