@@ -1,6 +1,7 @@
 """Makes _build/pdf/…: the site's pages as one document, printed by Chromium."""
 
 import os
+import re
 import shutil
 from html import escape
 from pathlib import Path
@@ -27,10 +28,8 @@ ARTICLE = """([site, address, documents, name]) => {
     if (documents.includes(page)) link.href = `#${page}${anchor ? `:${anchor}` : ""}`;
     else link.href = link.href.replace(site, address);
   }
-  for (const image of article.querySelectorAll("img")) {
-    image.src = image.src;
-    image.loading = "eager";
-  }
+  for (const image of article.querySelectorAll("img"))
+    Object.assign(image, { src: image.src, loading: "eager" });
   article.id = name;
   return article.outerHTML;
 }"""
@@ -75,34 +74,33 @@ def launch(playwright: Playwright) -> Browser:
 
 def build_pdf(book: Book) -> Path:
     """Builds the site, prints it and returns the PDF's path."""
-    return print_site(book, build_site(book))
+    site = build_site(book)
+    with sync_playwright() as playwright, launch(playwright) as browser:
+        return print_site(book, site, browser)
 
 
-def print_site(book: Book, site: Path) -> Path:
-    """Prints a site that is built: all pages in order, all frameworks in turn.
-
-    Paper, title page and page numbers are print.css's.
-    """
+def print_site(book: Book, site: Path, browser: Browser) -> Path:
+    """Prints a built site on print.css's paper: pages in order, frameworks in turn."""
     folder, address = f"{site.as_uri()}/", book.url("").removesuffix(".html")
     title, author = str(book.config["title"]), str(book.config["author"])
     front = f'<div class="book-cover"><p>{escape(title)}</p><p>{escape(author)}</p>'
     front += f'<p><a href="{address}">{address}</a></p></div>'
     front += '<nav class="book-contents" aria-label="Contents"><h1>Contents</h1></nav>'
     pdf = book.root / "_build/pdf" / NAME
-    with sync_playwright() as playwright, launch(playwright) as browser:
-        page = browser.new_page()
-        articles = []
-        for name in book.documents:
-            page.goto(f"{folder}{name}.html")
-            request = [folder, address, list(book.documents), name]
-            articles.append(page.evaluate(ARTICLE, request))
-        page.evaluate(DOCUMENT, [title, front, articles])
-        for _ in range(2):  # the second time with the page numbers of the first
-            page.pdf(path=pdf, outline=True, tagged=True, prefer_css_page_size=True)
-            reader = PdfReader(pdf)
-            places = reader.named_destinations.items()
-            numbers = {k: reader.get_destination_page_number(v) + 1 for k, v in places}
-            page.evaluate(NUMBERS, numbers)
+    page = browser.new_page()
+    articles = []
+    for name in book.documents:
+        page.goto(f"{folder}{name}.html")
+        request = [folder, address, list(book.documents), name]
+        articles.append(page.evaluate(ARTICLE, request))
+    page.evaluate(DOCUMENT, [title, front, articles])
+    for _ in range(2):  # the second time with the page numbers of the first
+        page.pdf(path=pdf, outline=True, tagged=True, prefer_css_page_size=True)
+        reader = PdfReader(pdf)
+        places = reader.named_destinations.items()
+        numbers = {k: reader.get_destination_page_number(v) + 1 for k, v in places}
+        page.evaluate(NUMBERS, numbers)
+    page.close()
     writer = PdfWriter(clone_from=pdf)
     writer.add_metadata({"/Author": author})
     mend(writer.outline)
@@ -111,9 +109,10 @@ def print_site(book: Book, site: Path) -> Path:
 
 
 def mend(outline: list) -> None:
-    """Chromium writes a bookmark's title twice where it has moved the heading on."""
+    """Chromium writes a bookmark's words twice where it has moved the heading on."""
     for entry in outline:
         if isinstance(entry, list):
             mend(entry)
-        elif entry.title == 2 * (half := entry.title[: len(entry.title) // 2]):
-            entry.node[NameObject("/Title")] = TextStringObject(half)
+        elif re.fullmatch(r"(?:(.+?)\1)+", entry.title):
+            title = re.sub(r"(.+?)\1", r"\1", entry.title)
+            entry.node[NameObject("/Title")] = TextStringObject(title)

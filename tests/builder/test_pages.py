@@ -13,18 +13,16 @@ from book.build.html import build_site
 from book.build.pages import page_notebook, write_pages
 from book.build.source import FRAMEWORKS, Book, BookError, tags
 from book.build.split import split
-from book.site.sphinx_ext import definition, source_menu
-from book.site.tabs import FrameworkTabs
+from book.site.links import source_menu
+from book.site.tabs import FrameworkTabs, definition
 
 GROUP = "".join(
     f"```{{code-cell}} ipython3\n:tags: [{name}]\n\nx = 1\n```\n\n"
     for name in FRAMEWORKS
 )
-TABS = "".join(
-    f":::{{tab-item}} {name}\n:sync: {name}\n\nOnly {name}.\n:::\n\n"
-    for name in ("jax", "theano")
+TABS = "# A book\n\n" + "".join(
+    f":::{{framework}} {name}\nOnly {name}.\n:::\n\n" for name in ("jax", "theano")
 )
-TABS = f"# A book\n\n::::{{tab-set}}\n:sync-group: framework\n\n{TABS}::::\n"
 SETTINGS = (Book().root / "_config.yml").read_text(encoding="utf-8")
 
 
@@ -70,7 +68,7 @@ def test_tagged_prose_goes_to_its_tab(temporary_book):
     prose = '+++ {"tags": ["jax"]}\n\nOnly here.\n\n'
     cells = page(temporary_book.chapters(first=f"# First\n\n{prose}{GROUP}"))
     fence = ":" * 12
-    assert cells[1].source == f"{fence}{{container}} tag-jax\nOnly here.\n{fence}"
+    assert cells[1].source == f"{fence}{{framework}} jax\nOnly here.\n{fence}"
 
 
 def test_heading_in_tagged_prose_is_refused(temporary_book):
@@ -107,15 +105,15 @@ def test_cell_of_two_frameworks_is_in_both_tabs(temporary_book):
 
 def test_runs_of_tagged_cells_become_tab_sets():
     document = new_document("page")
-    for name in ("tag_jax", "tag_pytorch", "tag-jax", "", "tag_mxnet"):
+    for name in ("tag_jax", "tag_pytorch", "tag_jax", "", "tag_mxnet"):
         document += nodes.container("", nodes.Text(name), classes=["cell", name])
     FrameworkTabs(document).apply()
     first, shared, second = document.children
-    assert [item[0].astext() for item in first] == ["PyTorch", "JAX"]
-    assert [len(item[1]) for item in first] == [1, 2]
-    assert {item[0]["sync_group"] for item in first} == {"framework"}
+    assert [panel["framework"] for panel in first] == list(FRAMEWORKS)
+    assert [len(panel) for panel in first] == [1, 1, 2, 1]
+    assert first[1].astext() == "There is nothing for TensorFlow here."
     assert shared.astext() == ""
-    assert [item[0]["sync_id"] for item in second] == ["mxnet"]
+    assert [second["name"], second[3].astext()] == ["tabs-2", "tag_mxnet"]
 
 
 def test_a_mistake_is_reported_under_the_plain_title():
@@ -134,8 +132,8 @@ def test_definition_is_the_source_as_written():
 
 
 def test_site_is_refused_until_the_last_warning_is_gone(temporary_book):
-    macros = "mathjax3_config: {tex: {macros: {half: '\\frac{1}{2}'}}}"
-    renderer = "html_math_renderer: book\n"
+    macros = "katex_macros: {'\\half': '\\frac{1}{2}'}"
+    renderer = "html_math_renderer: katex\n"
     assert renderer in SETTINGS
     settings = SETTINGS.replace(renderer, f"{renderer}    {macros}\n")
     temporary_book.write("_config.yml", settings)
@@ -148,20 +146,20 @@ def test_site_is_refused_until_the_last_warning_is_gone(temporary_book):
         with pytest.raises(BookError) as refused:
             build_site(book)
         assert "no.png" in str(refused.value)
-        assert "a tab says ':sync: theano'" in str(refused.value)
-        formula = r"chapters/first.*\\nosuch\{x\} \+ \\half.*Undefined control sequence"
+        assert "no framework 'theano'; there are pytorch," in str(refused.value)
+        formula = r"chapters/first.*Undefined control sequence: \\nosuch"
         assert re.search(formula, str(refused.value))
-    temporary_book.edit("book/index.md", ":sync: theano", ":sync: mxnet")
+    temporary_book.edit("book/index.md", "{framework} theano", "{framework} mxnet")
     temporary_book.edit("chapters/first.md", "![A plot](no.png)", "By {eq}`a`:")
     site = build_site(temporary_book.edit("chapters/first.md", r"\nosuch", r"\sqrt"))
     html = (site / "chapters/first.html").read_text(encoding="utf-8")
     assert html.count('role="tabpanel"') == 4
-    assert html.count("<mjx-container") == 1
-    assert "<mfrac><mn>1</mn><mn>2</mn></mfrac>" in html
+    assert html.count('class="katex-display"') == 1
+    assert "<mfrac><mn>1</mn><mn>2</mn></mfrac>" in html  # MathML, read aloud
     assert 'href="#equation-a"' in html and 'id="equation-a"' in html
-    assert not re.search("<script[^>]*mathjax", html, re.IGNORECASE)
+    assert not re.search("<script[^>]*(mathjax|katex)", html, re.IGNORECASE)
     html = (site / "book/index.html").read_text(encoding="utf-8")
-    notes = re.findall(r"There is nothing for (\w+) here", html)
+    notes = re.findall(r"<p>There is nothing for (\w+) here", html)
     assert notes == ["PyTorch", "TensorFlow"]
     assert html.index("Only jax.") < html.index("Only theano.")
     assert (site / "notebooks/jax/first.ipynb").is_file()

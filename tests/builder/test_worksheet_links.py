@@ -11,6 +11,7 @@ from sphinx.util.docutils import docutils_namespace
 
 from book.build.source import FRAMEWORKS, Book
 from book.build.worksheets import write_worksheets
+from book.site import FOLDER
 
 SHEET = """\
 # Worksheet: One & Two
@@ -57,9 +58,10 @@ def page(temporary_book):
                 confoverrides={
                     "extensions": [
                         "myst_parser",
-                        "sphinx_design",
-                        "book.site.worksheet_links",
+                        "book.site.tabs",
+                        "book.site.worksheets",
                     ],
+                    "templates_path": [str(FOLDER / "templates")],
                     "root_doc": "book/page",
                     "html_theme": "sphinx_book_theme",
                     "html_theme_options": THEME,

@@ -1,7 +1,6 @@
-"""What machines read of each page: title, description, card, address, date."""
+"""What machines read of each page: title, description, card, address."""
 
 import re
-import subprocess
 from html import unescape
 
 import pytest
@@ -34,7 +33,6 @@ def test_page_is_described(heads, document):
     meta = metas(heads[document])
     text = meta["description"]
     assert 25 < len(text) <= 200
-    assert not re.search(r"[\\${}<>]|\[\w", text), text
     assert meta["og:description"] == text
     assert meta["og:site_name"] == BOOK.config["title"]
     assert meta["twitter:card"] == "summary_large_image"
@@ -50,30 +48,12 @@ def test_titles_and_descriptions_tell_pages_apart(heads):
 
 
 def test_card_is_there_in_the_size_it_claims(heads, site):
-    meta = metas(heads["book/index"])
+    meta = metas(heads["chapters/training"])
     base = BOOK.url("").removesuffix(".html")
     path = site / meta["og:image"].removeprefix(base)
     size = (int(meta["og:image:width"]), int(meta["og:image:height"]))
     with Image.open(path) as image:
         assert image.size == size
-    assert path.stat().st_size < 100_000
-
-
-def git(*arguments: str) -> str:
-    command = ["git", *arguments]
-    return subprocess.run(
-        command, cwd=BOOK.root, capture_output=True, text=True
-    ).stdout.strip()
-
-
-@pytest.mark.parametrize("document", BOOK.documents)
-def test_page_says_when_it_last_changed(heads, document):
-    shallow = git("rev-parse", "--is-shallow-repository") != "false"
-    day = git("log", "-1", "--format=%cs", "--", f"{document}.md")
-    if shallow or not day:
-        assert "last-updated" not in heads[document]
-    else:
-        assert f'<time datetime="{day}">' in heads[document]
 
 
 def test_neighbours_are_linked(heads):

@@ -1,5 +1,6 @@
 """The book as a PDF, as who prints it gets it."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -14,16 +15,13 @@ BOOK = Book()
 
 @pytest.fixture(scope="module")
 def pdf(site, browser) -> PdfReader:
-    return PdfReader(print_site(BOOK, site))
+    return PdfReader(print_site(BOOK, site, browser))
 
 
 def headings() -> list[str]:
     """The titles of the book's pages, as their sources have them."""
     texts = [(BOOK.root / f"{name}.md").read_text("utf-8") for name in BOOK.documents]
-    return [
-        text.partition("\n# ")[2].partition("\n")[0] or text[2:].partition("\n")[0]
-        for text in texts
-    ]
+    return [re.search("^# (.+)", text, re.MULTILINE)[1] for text in texts]
 
 
 def entries(outline: list, depth: int = 0) -> Iterator[tuple[int, object]]:

@@ -7,7 +7,7 @@ import pytest
 
 from book.build.source import Book
 
-# The theme with its icons' fonts is two thirds of it, the letters of formulas a quarter.
+# The theme with its icons is two thirds of it, the letters of formulas a quarter.
 REQUESTS = 50
 BYTES = 1_800_000
 # Google's "good" is below 0.1; nothing at all is to move here but a rounded pixel.
