@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from d2l_classroom import ops
+from d2l_classroom import numpy_layers as ops
+from d2l_classroom.explanations import EPSILON, MODES, PADDING
+from d2l_classroom.known_mistakes import TABLES
 from d2l_classroom.report import short
-from d2l_classroom.tables import TABLES
-from d2l_classroom.words import EPSILON, MODES, PADDING
 
 Array = np.ndarray
 

@@ -1,4 +1,4 @@
-"""Command line: python -m d2l_lite train|plot|compare|convert|info|grade."""
+"""Command line: python -m d2l_lite train|plot|compare|convert|info."""
 
 import argparse
 import json
@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from d2l_classroom.grading import command as grading
 from d2l_lite import DataError
 from d2l_lite.command import compare, options, train
 from d2l_lite.networks import checkpoints
@@ -113,13 +112,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     table = command(_compare, "print the results of several runs in a table", "runs/*")
     table.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run")
-    grading.add_to(
-        command(
-            _grade,
-            "run a folder of returned worksheets, each locked in, and mark them",
-            "submitted --out grades",
-        )
-    )
     return parser
 
 
@@ -178,10 +170,6 @@ def _plot(chosen: argparse.Namespace) -> str:
 
 def _compare(chosen: argparse.Namespace) -> str:
     return "\n".join(_columns(compare.table(compare.read_all(chosen.runs))))
-
-
-def _grade(chosen: argparse.Namespace) -> str:
-    return grading.run(chosen)
 
 
 def _columns(rows: Iterable[Sequence[object]]) -> list[str]:

@@ -30,7 +30,6 @@ __all__ = [
 _OWN = [
     "Trainer",
     "build",
-    "check",
     "classify",
     "count_parameters",
     "device",

@@ -4,8 +4,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from d2l_classroom import ops
-from d2l_classroom.words import HALVED, LAID, LOGITS, ORDER, PADDING, POOLED, STEM
+from d2l_classroom import numpy_layers as ops
+from d2l_classroom.explanations import (
+    HALVED,
+    LAID,
+    LOGITS,
+    ORDER,
+    PADDING,
+    POOLED,
+    STEM,
+)
 
 Array = np.ndarray
 # What is made of what was found and of the inputs, perhaps with a number for the words;
