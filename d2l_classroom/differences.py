@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from d2l_classroom import variants
+from d2l_classroom import known_mistakes as mistakes
 from d2l_classroom.framework import Call
 from d2l_classroom.programs import INPUT, LAYERS, Program, Step
 from d2l_classroom.reference import GLUE, apply, of_layer
@@ -129,11 +129,11 @@ class Walk:
         except ValueError:
             # Its own arrays do not fit its input: the structure's message says so.
             return
-        others: Iterator[variants.Variant] = iter(())
+        others: Iterator[mistakes.Variant] = iter(())
         if step.op == "norm":
-            others = variants.norm(x, found, arrays, self.training)
+            others = mistakes.norm(x, found, arrays, self.training)
         elif step.op == "conv":
-            others = variants.conv(x, arrays, step.stride)
+            others = mistakes.conv(x, arrays, step.stride)
         for variant in others:
             if close(found, variant.array):
                 text = variant.text
@@ -156,7 +156,7 @@ class Walk:
                 for chosen in self._chosen(places, {}, name, found, reader):
                     yield from chosen
                     return
-        for variant in variants.glue("as it is", [expected], found):
+        for variant in mistakes.glue("as it is", [expected], found):
             if close(found, variant.array):
                 text = variant.text.replace("{reads}", _reads(reader, self.program))
                 yield Finding(text, variant.text, variant.why, "as it is", reader)
@@ -184,7 +184,7 @@ class Walk:
         op, inputs = self._inputs(place, replaced)
         if inputs is None:
             return
-        for variant in variants.glue(op, inputs, found if place == name else inputs[0]):
+        for variant in mistakes.glue(op, inputs, found if place == name else inputs[0]):
             with_it = replaced | {place: variant.array}
             for others in self._chosen(tuple(rest), with_it, name, found, reader):
                 text = variant.text.replace("{reads}", _reads(reader, self.program))

@@ -139,11 +139,6 @@ class Network(NamedTuple):
         head = self.head(self.left(restart=True)[-1])
         return stem + blocks + self.transitions(restart=True) + head
 
-    def one_more(self) -> int:
-        """What a transition behind the last block adds."""
-        last, (_, kept) = self.left()[-1], self.blocks()[-1]
-        return _transition(last, kept) + self.head(kept) - self.head(last)
-
 
 def _network(count: Callable[[Network], int]) -> Formula:
     return lambda *arguments: count(Network(*arguments))
@@ -169,9 +164,6 @@ NETWORK: dict[str, Callable[[Network], int]] = {
     ACCUMULATED: lambda n: n.parameters() - n.accumulation(),
     "the channels are not counted through the network: after a transition the next "
     "block starts from what the transition leaves": Network.restarted,
-    "there is no transition after the last block": lambda n: (
-        n.parameters() + n.one_more()
-    ),
     "the transitions are missing": lambda n: n.parameters() - n.transitions(),
     "a transition leaves int(compression * channels)": lambda n: (
         n._replace(compression=1.0).parameters()

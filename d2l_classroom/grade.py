@@ -31,7 +31,7 @@ OUTER = """prlimit --fsize=268435456 --core=0 bwrap --die-with-parent --unshare-
 # To interrupt by a signal would end bubblewrap instead of the cell.
 KERNEL = {"interrupt_mode": "message", "language": "python", "display_name": ""}
 AUTOGRADE = """autograde --force --ExecutePreprocessor.kernel_name=shut_in
---ExecutePreprocessor.iopub_timeout=60"""
+--ExecutePreprocessor.iopub_timeout=20"""
 # A submission that was not graded has no points, whatever an earlier one had.
 FORGET = """import sys
 from nbgrader.api import Gradebook
@@ -123,6 +123,7 @@ def main() -> None:
     if not shutil.which(chosen.nbgrader):
         parser.error(f"--nbgrader {chosen.nbgrader}: there is no such program")
     nbgrader = Path(shutil.which(chosen.nbgrader)).absolute()
+    os.environ["PATH"] = f"{nbgrader.parent}:{os.environ['PATH']}"  # it calls alembic
     trial = [a.format(connection_file=os.devnull) for a in shut_in("-m ipykernel -h")]
     if problem := run(course, trial):
         sys.exit(f"notebooks cannot be shut in: {problem}")
