@@ -133,7 +133,7 @@ def graded(tmp_path_factory) -> Graded:
     spy = SPY.format(name=NAME, pid=os.getpid(), **words)
     hand_in(course, "gus", stub, first=spy, tampered=True)
     hand_in(course, "hal", right)
-    (course / "submitted/hal/week1/data.csv").symlink_to(course / "gradebook.db")
+    (course / "submitted/hal/week1/data.csv").symlink_to(source)
     before = given(course)
     command = [sys.executable, "-m", "d2l_classroom.grade", course, "week1"]
     command += ["--nbgrader", NBGRADER, "--memory", "2000", "--seconds", "120"]
