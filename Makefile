@@ -20,6 +20,12 @@ install: .venv/installed  ## make .venv with everything that the book and its te
 	@$(BIN)/python -c 'import importlib.util as i; i.find_spec("mxnet") or print("MXNet has no wheel for this machine: three frameworks, without MXNet")'
 	@touch $@
 
+# nbgrader grades; what runs the notebooks is .venv.
+.venv-nbgrader/installed: requirements-nbgrader.txt
+	$(PYTHON) -m venv .venv-nbgrader
+	.venv-nbgrader/bin/python -m pip install --quiet --requirement requirements-nbgrader.txt
+	@touch $@
+
 book: install  ## run what changed and build the site, _build/html/index.html
 	$(BIN)/python -m book run
 	$(BIN)/python -m book site
@@ -46,7 +52,7 @@ check: install  ## linters, and files that are generated but no longer up to dat
 	$(BIN)/python -m book check
 
 # `book env` gives the settings under which numbers repeat digit by digit.
-pytest: install  ## the tests without the notebooks
+pytest: install .venv-nbgrader/installed  ## the tests without the notebooks
 	@settings=$$($(BIN)/python -m book env) && \
 	env $$settings $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 

@@ -1,1 +1,5 @@
 """Checks for a class: a student's code beside the book's, and what differs in words."""
+
+from d2l_classroom.checker import check
+
+__all__ = ["check"]

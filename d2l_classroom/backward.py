@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from d2l_classroom import ops
+from d2l_classroom import numpy_layers as ops
+from d2l_classroom import reference as references
 from d2l_classroom.programs import INPUT
 from d2l_classroom.reference import Reference
 from d2l_classroom.report import digits, listed, short
@@ -16,6 +17,7 @@ STATISTICS = 1e-5
 # A gradient is a sum of terms that nearly cancel.
 GRADIENTS = 1e-4
 Found = tuple[list[str], float]
+ENDS = ("mean", "var")
 WHERE = "(chapter “Dense Blocks”)"
 
 
@@ -29,17 +31,15 @@ def statistics(reference: Reference, found: Weights, before: Weights) -> Found:
     for step in reference.program.layers:
         if step.op != "norm":
             continue
-        name = step.name
-        batch = ops.moments(reference.training.values[step.reads[0]])
         old, new = (
-            [np.asarray(w[f"{name}.running_{end}"], float) for end in ("mean", "var")]
+            [np.asarray(w[f"{step.name}.running_{end}"], float) for end in ENDS]
             for w in (before, found)
         )
         values = reference.training.values[step.reads[0]]
         count = values.size / values.shape[1]
-        text = _moved(batch, old, new, count)
+        text = _moved(ops.moments(values), old, new, count)
         if text:
-            told.setdefault(text, []).append(name)
+            told.setdefault(text, []).append(step.name)
     norms = sum(step.op == "norm" for step in reference.program.layers)
     messages = []
     for text, names in told.items():
@@ -100,7 +100,7 @@ def gradients(
     reference: Reference, found: Mapping[str, Array | None], before: Weights
 ) -> Found:
     """Messages on the gradients by every parameter and the input; their difference."""
-    expected = reference.training.gradients
+    expected = references.gradients(reference.program)
     # The gradient by a bias may be nothing but rounding: its layer's counts instead.
     sizes: dict[str, float] = {}
     for name, array in expected.items():

@@ -5,15 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from d2l_classroom import backward, memory, recorded
-from d2l_classroom.bench import Bench
+from d2l_classroom import backward, memory
+from d2l_classroom.differences import Finding, close
 from d2l_classroom.failures import Refused, describe
-from d2l_classroom.finding import Finding, close
-from d2l_classroom.limits import TimeUp
+from d2l_classroom.framework import Framework
 from d2l_classroom.programs import LAYERS, dense_block
-from d2l_classroom.reference import of, reference
+from d2l_classroom.reference import of, output, reference
 from d2l_classroom.report import Levels, digits, listed, shape
+from d2l_classroom.time_limit import TimeUp
 from d2l_classroom.trial import Run, Trial
+from d2l_lite import TITLES
 
 Array = np.ndarray
 EVALUATION = 1e-5
@@ -29,10 +30,12 @@ NAMES = (
 )
 
 
-def check(bench: Bench, task: str, answer: Any, levels: Levels, against: str) -> None:
-    """Take a block from level to level."""
+def check(
+    framework: Framework, task: str, answer: Any, levels: Levels, against: str | None
+) -> None:
+    """Take a block from level to level; `against`, the other framework, may be None."""
     try:
-        trial = Trial(bench, reference(task), answer)
+        trial = Trial(framework, reference(task), answer)
     except Refused as refused:
         levels.fail([str(refused)])
         return
@@ -40,14 +43,20 @@ def check(bench: Bench, task: str, answer: Any, levels: Levels, against: str) ->
         raise
     except BaseException as error:
         told = f"{describe(error)}; this happens when the block is made"
-        levels.fail([*filter(None, [bench.explain(error)]), told])
+        levels.fail([*filter(None, [framework.explain(error)]), told])
         return
     for level in (_runs, _weights, _evaluation, _training, _both_ways):
         if not level(trial, levels):
             return
     if task == "memory_efficient_block" and not memory.level(trial, answer, levels):
         return
-    levels.lines.append(recorded.line(bench, task, trial.run(training=True), against))
+    if against is None:
+        against = "tensorflow" if framework.title == "PyTorch" else "pytorch"
+    apart = _apart(trial.run(training=True).output, output(against, task))
+    levels.lines.append(
+        f"Your {framework.title} {trial.program.noun} equals the book's "
+        f"{TITLES[against]} one to {apart}."
+    )
 
 
 def _runs(trial: Trial, levels: Levels) -> bool:
@@ -80,7 +89,7 @@ def _added(trial: Trial, task: str) -> list[str]:
     growth_rate = trial.program.arguments["growth_rate"]
     square = of(dense_block(in_channels=growth_rate))
     try:
-        other = Trial(trial.bench, square, trial.answer)
+        other = Trial(trial.framework, square, trial.answer)
     except (KeyboardInterrupt, TimeUp):
         raise
     except BaseException:
@@ -93,7 +102,7 @@ def _added(trial: Trial, task: str) -> list[str]:
 
 def _weights(trial: Trial, levels: Levels) -> bool:
     if not trial.messages:
-        count, arrays = len(trial.weights), trial.bench.trainable(trial.layers)
+        count, arrays = len(trial.weights), trial.framework.trainable(trial.layers)
         parameters = sum(trial.weights[name].size for name in arrays)
         levels.reach(f"{count} arrays as in the book, {parameters} parameters")
         return True

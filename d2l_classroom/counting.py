@@ -5,8 +5,8 @@ from typing import Any
 
 from d2l_classroom.failures import describe, told
 from d2l_classroom.formulas import COUNTS, Count
-from d2l_classroom.limits import TimeUp
 from d2l_classroom.report import Levels
+from d2l_classroom.time_limit import TimeUp
 
 NAMES = ("counts",)
 # No count of the book comes near it, and floats still tell integers apart.
@@ -22,7 +22,7 @@ def check(task: str, answer: Any, levels: Levels) -> None:
         levels.fail(
             [
                 f"the checker got an object of type {type(answer).__name__}; give it "
-                f'your function, without calling it: d2l.check("{task}", {task})'
+                f'your function, without calling it: check("{task}", {task})'
             ]
         )
         return
@@ -61,7 +61,7 @@ def _messages(task: str, count: Count, found: list, expected: list) -> list[str]
     arguments, value, right = next(row for row in rows if row[1] != row[2])
     call = f"{task}({', '.join(map(str, arguments))})"
     counts = f"{call} gives {value}, the reference {right}"
-    for formula, text in count.mistakes:
+    for text, formula in count.mistakes.items():
         # At the settings where a mistake makes no difference it says nothing.
         if found == [formula(*arguments) for arguments in count.settings]:
             return [f"{text}. {counts}"]

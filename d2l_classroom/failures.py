@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, TracebackType
 
-from d2l_classroom.limits import TimeUp
+from d2l_classroom.time_limit import TimeUp
 
 LONGEST = 300
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from d2l_classroom.failures import describe
-from d2l_classroom.limits import TimeUp
 from d2l_classroom.programs import dense_block
 from d2l_classroom.report import Levels
+from d2l_classroom.time_limit import TimeUp
 from d2l_classroom.trial import Trial, make
 
 LAYERS, CHANNELS, GROWTH = 4, 4, 4
@@ -17,19 +17,21 @@ FEATURES = CHANNELS + (LAYERS - 1) * GROWTH
 
 def level(trial: Trial, answer: Any, levels: Levels) -> bool:
     """Whether the block keeps about its features and not a copy for each layer."""
-    bench = trial.bench
+    framework = trial.framework
     program = dense_block(LAYERS, CHANNELS, GROWTH)
     program = program._replace(task="memory_efficient_block")
     images = np.ones((2, CHANNELS, 8, 8), np.float32)
     try:
-        kept = bench.kept(make(bench, program, answer), images)
+        kept = framework.kept(make(framework, program, answer), images)
     except (KeyboardInterrupt, TimeUp):
         raise
     except BaseException as error:
         levels.fail([f"{describe(error)}; this happens when what it keeps is counted"])
         return False
     if kept is None:
-        levels.reach(f"memory: {bench.title} does not tell what is kept; not checked")
+        levels.reach(
+            f"memory: {framework.title} does not tell what is kept; not checked"
+        )
         return True
     setting = f"DenseBlock({LAYERS}, {CHANNELS}, {GROWTH})"
     if kept < 0.75 * READ:

@@ -1,18 +1,24 @@
-"""The reference in float64: what a program computes, its statistics and gradients."""
+"""The reference in float64: what a program computes, and what is recorded of it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from itertools import count
+from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
+from safetensors.numpy import load_file
 
-from d2l_classroom import ops
+from d2l_classroom import numpy_layers as ops
 from d2l_classroom.programs import INPUT, PROGRAMS, Program, Step
-from d2l_lite.networks.weights import Shapes, Weights
+from d2l_lite.networks.weights import Shapes, Weights, is_trainable
 
 Array = np.ndarray
+# What the book's blocks made of the references' images: outputs in training mode by
+# "framework task", and by "gradients task name" those of the sum of output times
+# cotangent, by every parameter and the input; benchmarks/classroom.py writes it.
+FILE = Path(__file__).with_name("recorded.safetensors")
 # How far an input of ReLU keeps from zero, so that float32 knows its sign.
 CLEAR = 1e-5
 # What an input of ReLU exceeds somewhere, so that ReLU6 is told apart from it.
@@ -22,19 +28,17 @@ BRIGHT = 6
 
 
 class Answers(NamedTuple):
-    """What a block answers in a mode; gradients and statistics in training mode.
+    """What a block answers in a mode.
 
     Attributes:
         values: what each step makes, the input as "x".
         output: what the last one makes.
-        statistics: the running ones after the pass, by canonical names.
-        gradients: of the sum of output times `cotangent`, by every parameter and "x".
+        statistics: the running ones after a pass in training mode, by canonical names.
     """
 
     values: dict[str, Array]
     output: Array
     statistics: dict[str, Array]
-    gradients: dict[str, Array]
 
 
 class Reference(NamedTuple):
@@ -46,6 +50,34 @@ class Reference(NamedTuple):
     cotangent: Array
     evaluation: Answers
     training: Answers
+
+
+@cache
+def recorded() -> dict[str, Array]:
+    """What `FILE` holds."""
+    return load_file(FILE)
+
+
+def gradients(program: Program) -> dict[str, Array]:
+    """The recorded gradients of a task's program, the input's first."""
+    known, task = recorded(), _same(program.task)
+    return {
+        name: known[f"gradients {task} {name}"] for name in [INPUT, *_learnt(program)]
+    }
+
+
+def output(framework: str, task: str) -> Array:
+    """What the framework's block of the book has made in training mode."""
+    return recorded()[f"{framework} {_same(task)}"]
+
+
+def _same(task: str) -> str:
+    """The task that is the same function."""
+    return "dense_block" if task == "memory_efficient_block" else task
+
+
+def _learnt(program: Program) -> list[str]:
+    return [name for name in program.shapes if is_trainable(name)]
 
 
 def drawn(shapes: Shapes) -> dict[str, Array]:
@@ -88,10 +120,10 @@ def of(program: Program) -> Reference:
             spot = BRIGHT
             continue
         cotangent = generator.standard_normal(evaluation.output.shape)
-        cotangent = cotangent.astype(np.float32)
-        training = run(program, weights, images, cotangent)
+        training = run(program, weights, images, training=True)
         if min(_distance(mode, program) for mode in (evaluation, training)) > CLEAR:
             break
+    cotangent = cotangent.astype(np.float32)
     return Reference(program, weights, images, cotangent, evaluation, training)
 
 
@@ -106,13 +138,9 @@ def _activated(answers: Answers, program: Program) -> list[Array]:
 
 
 def run(
-    program: Program,
-    weights: Weights,
-    images: Array,
-    cotangent: Array | None = None,
+    program: Program, weights: Weights, images: Array, training: bool = False
 ) -> Answers:
-    """Run a program: in evaluation mode, or with a `cotangent` in training mode."""
-    training = cotangent is not None
+    """Run a program in evaluation or in training mode."""
     values = {INPUT: images.astype(float)}
     statistics = {}
     for step in program.steps:
@@ -124,11 +152,7 @@ def run(
                 old = arrays[f"running_{end}"]
                 kept = ops.KEEP * old + (1 - ops.KEEP) * new
                 statistics[f"{step.name}.running_{end}"] = kept
-    output = values[program.steps[-1].name]
-    gradients = {}
-    if training:
-        gradients = _backward(program.steps, values, weights, cotangent)
-    return Answers(values, output, statistics, gradients)
+    return Answers(values, values[program.steps[-1].name], statistics)
 
 
 def of_layer(step: Step, weights: Weights) -> dict[str, Array]:
@@ -161,70 +185,11 @@ def apply(
     return GLUE[step.op](*inputs)
 
 
-def _relu(x: Array) -> Array:
-    return np.maximum(x, 0)
-
-
-def _concat(*features: Array) -> Array:
-    return np.concatenate(features, axis=1)
-
-
-def _mean(x: Array) -> Array:
-    return x.mean(axis=(2, 3))
-
-
 # The operations without weights.
 GLUE: dict[str, Callable[..., Array]] = {
-    "relu": _relu,
-    "concat": _concat,
+    "relu": lambda x: np.maximum(x, 0),
+    "concat": lambda *features: np.concatenate(features, axis=1),
     "average": ops.average,
     "maximum": ops.maximum,
-    "mean": _mean,
+    "mean": lambda x: x.mean(axis=(2, 3)),
 }
-
-
-def _backward(
-    steps: tuple[Step, ...], values: Mapping[str, Array], weights: Weights, dy: Array
-) -> dict[str, Array]:
-    found, arriving = {}, {steps[-1].name: dy.astype(float)}
-    for step in reversed(steps):
-        dy = arriving[step.name]
-        arrays = of_layer(step, weights)
-        inputs = [values[name] for name in step.reads]
-        dx, parameters = _pull(step, inputs, values[step.name], arrays, dy)
-        for end, gradient in parameters.items():
-            found[f"{step.name}.{end}"] = gradient
-        for name, gradient in zip(step.reads, dx):
-            arriving[name] = arriving.get(name, 0) + gradient
-    order = (name for name in weights if name in found)
-    return {INPUT: arriving[INPUT]} | {name: found[name] for name in order}
-
-
-def _pull(
-    step: Step,
-    inputs: list[Array],
-    y: Array,
-    arrays: Mapping[str, Array],
-    dy: Array,
-) -> tuple[list[Array], dict[str, Array]]:
-    """A step's gradients by its inputs, and by its parameters."""
-    x = inputs[0]
-    if step.op == "concat":
-        ends = np.cumsum([part.shape[1] for part in inputs])[:-1]
-        return np.split(dy, ends, axis=1), {}
-    if step.op == "norm":
-        dx, *rest = ops.norm_backward(x, arrays["weight"], ops.EPSILON, dy)
-    elif step.op == "conv":
-        dx, *rest = ops.conv_backward(x, arrays["weight"], step.stride, dy)
-    elif step.op == "linear":
-        dx, *rest = dy @ arrays["weight"], dy.T @ x, dy.sum(axis=0)
-    else:
-        pulls = {
-            "relu": lambda: dy * (x > 0),
-            "average": lambda: ops.average_backward(x, dy),
-            "maximum": lambda: ops.maximum_backward(x, y, dy),
-            "mean": lambda: np.broadcast_to(dy[..., None, None], x.shape)
-            / np.prod(x.shape[2:]),
-        }
-        return [pulls[step.op]()], {}
-    return [dx], dict(zip(("weight", "bias"), rest))

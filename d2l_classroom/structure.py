@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from d2l_classroom.bench import Bench, Call
+from d2l_classroom.explanations import LAID, NOT_COUNTED, ORDER, THROUGH
+from d2l_classroom.framework import Call, Framework
 from d2l_classroom.programs import Program, Step
 from d2l_classroom.report import listed, shape
-from d2l_classroom.words import LAID, NOT_COUNTED, ORDER, THROUGH
 
 WORDS = {"norm": "batch norm", "conv": "convolution", "linear": "linear layer"}
 Shapes = Mapping[str, tuple[int, ...]]
@@ -25,34 +25,38 @@ class Names(NamedTuple):
 
 
 def name(
-    bench: Bench, program: Program, model: Any, calls: Sequence[Call], ended: bool
+    framework: Framework,
+    program: Program,
+    model: Any,
+    calls: Sequence[Call],
+    ended: bool,
 ) -> Names:
     """Name a block's layers by the order of their calls, whatever its structure.
 
     Where the calls do not tell, by the order in which the layers were made. `ended`
     says whether the block came to its end.
     """
-    seen = bench.layers(model)
+    seen = framework.layers(model)
     called = list({id(call.layer): call.layer for call in calls}.values())
     known = {id(layer) for layer in seen}
     hidden = sum(id(layer) not in known for layer in called)
     if hidden:
-        return Names({}, [_hidden(bench, hidden)])
+        return Names({}, [_hidden(framework, hidden)])
     whole = len(called) == len(seen)
     layers = called if whole else seen
     wanted = program.layers
-    kinds = [bench.kind(layer) for layer in layers]
+    kinds = [framework.kind(layer) for layer in layers]
     if kinds == [step.op for step in wanted]:
         named = {step.name: layer for step, layer in zip(wanted, layers)}
         return Names(named, _idle(named, called, calls, ended))
-    return Names({}, [_rows(bench, program, kinds), *_shared(called, calls)])
+    return Names({}, [_rows(framework, program, kinds), *_shared(called, calls)])
 
 
-def _hidden(bench: Bench, hidden: int) -> str:
+def _hidden(framework: Framework, hidden: int) -> str:
     return (
-        f"{bench.title} does not see {hidden} of the layers that your block calls, so "
-        "their weights would not be trained: make the layers once, when the block is "
-        f"made, and keep a list of them in {bench.shelf}"
+        f"{framework.title} does not see {hidden} of the layers that your block calls, "
+        "so their weights would not be trained: make the layers once, when the block "
+        f"is made, and keep a list of them in {framework.shelf}"
     )
 
 
@@ -77,14 +81,14 @@ def _shared(called: Sequence[Any], calls: Sequence[Call]) -> list[str]:
     return []
 
 
-def _rows(bench: Bench, program: Program, kinds: Sequence[str]) -> str:
+def _rows(framework: Framework, program: Program, kinds: Sequence[str]) -> str:
     """Rows of layers that are not the reference's, in words."""
     wanted = [step.op for step in program.layers]
     noun = f"your {program.noun}"
     if not kinds:
         return (
             f"{noun} has no layers with weights that the checker knows: use "
-            f"{bench.title}'s own convolutions and batch norms"
+            f"{framework.title}'s own convolutions and batch norms"
         )
     if "norm" not in kinds:
         return f"{noun} has no batch norm. {ORDER}"

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from d2l_classroom import structure
-from d2l_classroom.bench import Bench, Call
+from d2l_classroom.differences import Finding, Walk
 from d2l_classroom.failures import Refused, describe
-from d2l_classroom.finding import Finding
-from d2l_classroom.limits import TimeUp
+from d2l_classroom.framework import Call, Framework
 from d2l_classroom.programs import Program
 from d2l_classroom.reference import Reference, drawn
 from d2l_classroom.report import shape
-from d2l_classroom.walk import Walk
+from d2l_classroom.time_limit import TimeUp
 
 Array = np.ndarray
 BUILDERS = {
@@ -37,22 +36,22 @@ class Run:
     problem: str = ""
 
 
-def make(bench: Bench, program: Program, answer: Any) -> Any:
+def make(framework: Framework, program: Program, answer: Any) -> Any:
     """A block of the student's, with memory for its weights.
 
     Raises:
         Refused: the answer is nothing that makes a block.
     """
     book = BUILDERS[program.task]
-    call = f'd2l.check("{program.task}", {book})'
-    if isinstance(answer, bench.module):
+    call = f'check("{program.task}", {book})'
+    if isinstance(answer, framework.module):
         raise Refused(f"give the checker {book} itself, not a block made by it: {call}")
     if not callable(answer):
         kind = (
             "None" if answer is None else f"an object of type {type(answer).__name__}"
         )
         raise Refused(f"the checker got {kind}; give it your {book}: {call}")
-    extras = _bound(bench, program, answer)
+    extras = _bound(framework, program, answer)
     given = program.arguments
     arguments = () if program.keywords else tuple(given.values())
     model = answer(*arguments, **(given if program.keywords else {}), **extras)
@@ -64,18 +63,19 @@ def make(bench: Bench, program: Program, answer: Any) -> Any:
         kind = type(model).__name__
         raise Refused(
             f"your {book} returns a {kind} of {len(model)} parts; put them one after "
-            f"the other with {bench.row}"
+            f"the other with {framework.row}"
         )
-    if not isinstance(model, bench.module):
+    if not isinstance(model, framework.module):
         kind = type(model).__name__
         raise Refused(
-            f"your {book} makes an object of type {kind}; it should be {bench.a_module}"
+            f"your {book} makes an object of type {kind}; it should be "
+            f"{framework.a_module}"
         )
-    bench.settle(model)
+    framework.settle(model)
     return model
 
 
-def _bound(bench: Bench, program: Program, answer: Any) -> dict[str, Any]:
+def _bound(framework: Framework, program: Program, answer: Any) -> dict[str, Any]:
     """What the answer's signature asks for beyond the book's arguments."""
     function = answer.__init__ if isinstance(answer, type) else answer
     try:
@@ -83,7 +83,7 @@ def _bound(bench: Bench, program: Program, answer: Any) -> dict[str, Any]:
     except (TypeError, ValueError):
         return {}
     parameters = signature.parameters
-    extras = bench.extras(parameters)
+    extras = framework.extras(parameters)
     if program.task == "memory_efficient_block" and "memory_efficient" in parameters:
         extras["memory_efficient"] = True
     given = program.arguments
@@ -102,19 +102,19 @@ def _bound(bench: Bench, program: Program, answer: Any) -> dict[str, Any]:
 class Trial:
     """A block with weights far from the first ones, the same in every framework."""
 
-    def __init__(self, bench: Bench, reference: Reference, answer: Any):
-        self.bench, self.reference = bench, reference
+    def __init__(self, framework: Framework, reference: Reference, answer: Any):
+        self.framework, self.reference = framework, reference
         self.program = reference.program
         self.answer = answer
-        self.model = make(bench, self.program, answer)
+        self.model = make(framework, self.program, answer)
         # What is built by its first call is built now, which may call a layer twice.
         self.run(training=False)
         first = self.run(training=False)
         names = structure.name(
-            bench, self.program, self.model, first.calls, not first.problem
+            framework, self.program, self.model, first.calls, not first.problem
         )
         self.layers, self.messages = names
-        arrays = bench.arrays(self.layers)
+        arrays = framework.arrays(self.layers)
         shapes = {name: self._shape(array) for name, array in arrays.items()}
         self.weights = drawn(shapes)
         if self.layers:
@@ -122,27 +122,27 @@ class Trial:
         self.reset()
 
     def _shape(self, array: Any) -> tuple[int, ...]:
-        return tuple(self.bench.backend.shape(array))
+        return tuple(self.framework.backend.shape(array))
 
     def reset(self) -> None:
         """Set all weights and running statistics."""
-        for name, array in self.bench.arrays(self.layers).items():
+        for name, array in self.framework.arrays(self.layers).items():
             # What has no size yet gets it in a first call that did not come so far.
             if all(length > 0 for length in self._shape(array)):
-                self.bench.backend.write(array, self.weights[name])
+                self.framework.backend.write(array, self.weights[name])
 
     def run(self, training: bool) -> Run:
         """Call the block; exceptions of its code become a problem in words."""
-        bench, images = self.bench, self.reference.images
+        framework, images = self.framework, self.reference.images
         run = Run()
-        X = bench.tensor(images.copy())
-        with bench.watched() as run.calls:
+        X = framework.tensor(images.copy())
+        with framework.watched() as run.calls:
             try:
-                Y = (bench.train if training else bench.evaluate)(self.model, X)
+                Y = (framework.train if training else framework.evaluate)(self.model, X)
                 run.problem = self._unfit(Y)
                 if not run.problem:
-                    run.output = bench.array(Y)
-                changed = not np.array_equal(bench.array(X), images)
+                    run.output = framework.array(Y)
+                changed = not np.array_equal(framework.array(X), images)
             except (KeyboardInterrupt, TimeUp):
                 raise
             except BaseException as error:
@@ -157,7 +157,7 @@ class Trial:
 
     def _unfit(self, Y: Any) -> str:
         """What is wrong with the kind and the shape of an output."""
-        bench, noun = self.bench, f"your {self.program.noun}"
+        framework, noun = self.framework, f"your {self.program.noun}"
         if Y is None:
             return f"{noun} returns None when it is called: is there a `return`?"
         if isinstance(Y, (list, tuple)):
@@ -165,21 +165,21 @@ class Trial:
                 f"{noun} returns a {type(Y).__name__} of {len(Y)} parts when it is "
                 "called, not one tensor: lay them side by side"
             )
-        if not bench.is_tensor(Y):
+        if not framework.is_tensor(Y):
             kind = f"{type(Y).__module__.partition('.')[0]}.{type(Y).__name__}"
-            return f"{noun} returns a {kind}, not a tensor of {bench.title}"
+            return f"{noun} returns a {kind}, not a tensor of {framework.title}"
         wanted = self.reference.evaluation.output.shape
         found, own = tuple(map(int, Y.shape)), self.layout(wanted)
         if found != own and found == wanted:
             return (
-                f"outputs have shape {shape(found)}, channels first; {bench.title} has "
-                f"them last here: {shape(own)}"
+                f"outputs have shape {shape(found)}, channels first; "
+                f"{framework.title} has them last here: {shape(own)}"
             )
         return ""
 
     def layout(self, lengths: tuple[int, ...]) -> tuple[int, ...]:
         """A canonical shape as the framework has it."""
-        if self.bench.channels_last and len(lengths) == 4:
+        if self.framework.channels_last and len(lengths) == 4:
             n, c, h, w = lengths
             return n, h, w, c
         return lengths
@@ -205,15 +205,15 @@ class Trial:
 
     def gradients(self) -> dict[str, Array | None]:
         """By every parameter and the input; moves the running statistics once."""
-        X = self.bench.tensor(self.reference.images.copy())
-        dY = self.bench.tensor(self.reference.cotangent)
-        return self.bench.pull(self.model, X, dY, self.layers)
+        X = self.framework.tensor(self.reference.images.copy())
+        dY = self.framework.tensor(self.reference.cotangent)
+        return self.framework.pull(self.model, X, dY, self.layers)
 
     def statistics(self) -> dict[str, Array]:
         """The running statistics as they are now."""
-        read = self.bench.backend.read
+        read = self.framework.backend.read
         return {
             name: np.asarray(read(array), float)
-            for name, array in self.bench.arrays(self.layers).items()
+            for name, array in self.framework.arrays(self.layers).items()
             if name.endswith(("running_mean", "running_var"))
         }

@@ -3,8 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
+from frameworks import FRAMEWORKS
 
 from d2l_lite import installed
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def name(request) -> str:
+    """Each framework's name in turn."""
+    return request.param
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -8,6 +8,8 @@ from pathlib import Path
 from frameworks import d2l
 
 from book.build.source import belongs, read_chapter, tags
+from d2l_classroom import check
+from d2l_classroom.report import Report
 
 CHAPTERS = Path(__file__).parents[2] / "chapters"
 # Where each task's answer is made, and by which name.
@@ -76,3 +78,8 @@ def answer(framework: str, task: str, *edits: tuple[str, str]):
     if task == "bottleneck_block":
         return lambda channels, growth: made(channels, growth, bottleneck=True)
     return made
+
+
+def judged(framework: str, task: str, given: object, **options) -> Report:
+    """What the checker says of an answer, without printing it unless asked to."""
+    return check(task, given, framework=framework, **{"quiet": True} | options)

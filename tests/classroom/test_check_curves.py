@@ -1,14 +1,8 @@
 """Diagnoses of curves beside the key."""
 
 import pytest
-from frameworks import FRAMEWORKS, d2l
 
-from d2l_classroom import curves
-
-
-@pytest.fixture
-def check():
-    return d2l(FRAMEWORKS[0]).check
+from d2l_classroom import check, curves
 
 
 @pytest.fixture
@@ -25,11 +19,11 @@ def key():
     }
 
 
-def test_the_key_passes(check, key):
+def test_the_key_passes(key):
     assert check("curves", key).points == 1
 
 
-def test_one_wrong_diagnosis_costs_its_share_and_gets_its_hint(check, key):
+def test_one_wrong_diagnosis_costs_its_share_and_gets_its_hint(key):
     letter = next(iter(key))
     other = next(d for d in curves.offered()["diagnoses"] if d != key[letter])
     report = check("curves", key | {letter: other}, quiet=True)
@@ -38,7 +32,7 @@ def test_one_wrong_diagnosis_costs_its_share_and_gets_its_hint(check, key):
     assert report.points == pytest.approx(1 - 1 / len(key))
 
 
-def test_what_fails_is_printed_with_its_own_letter(check, key, capsys):
+def test_what_fails_is_printed_with_its_own_letter(key, capsys):
     letter = next(iter(key))
     other = next(d for d in curves.offered()["diagnoses"] if d != key[letter])
     report = check("curves", key | {letter: other})
@@ -48,14 +42,14 @@ def test_what_fails_is_printed_with_its_own_letter(check, key, capsys):
     assert capsys.readouterr().out.startswith("✗ the checker got an object of type ")
 
 
-def test_a_diagnosis_that_is_not_offered_names_the_nearest(check, key):
+def test_a_diagnosis_that_is_not_offered_names_the_nearest(key):
     letter = next(iter(key))
     wrong = key[letter].upper().lower() + "."
     (message,) = check("curves", key | {letter: wrong}, quiet=True).messages
     assert message.endswith(f"did you mean “{key[letter]}”?")
 
 
-def test_letters_missing_or_too_many(check, key):
+def test_letters_missing_or_too_many(key):
     letter = next(iter(key))
     short = {k: v for k, v in key.items() if k != letter}
     (message,) = check("curves", short, quiet=True).messages
@@ -65,7 +59,7 @@ def test_letters_missing_or_too_many(check, key):
     assert report.points < 1
 
 
-def test_no_dict(check):
+def test_no_dict():
     (message,) = check("curves", ["overfitting"], quiet=True).messages
     assert message.startswith("the checker got an object of type list; give it a dict")
 

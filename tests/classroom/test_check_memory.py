@@ -1,8 +1,8 @@
 """Blocks that compute twice: the same function, statistics once, and less kept."""
 
 import pytest
-from frameworks import FRAMEWORKS, d2l
-from students import answer, execute, program
+from frameworks import FRAMEWORKS
+from students import answer, execute, judged, program
 
 TELLING = [name for name in FRAMEWORKS if name != "mxnet"]
 # Each framework's way to compute a layer again, with its concatenation kept.
@@ -46,7 +46,7 @@ class Mine(DenseBlock):
 @pytest.mark.parametrize("name", TELLING)
 def test_a_plain_block_keeps_too_much(name):
     book = answer(name, "dense_block")
-    report = d2l(name).check("memory_efficient_block", book, quiet=True)
+    report = judged(name, "memory_efficient_block", book)
     assert report.points == pytest.approx(6 / 7)
     (message,) = report.messages
     assert message.startswith("DenseBlock(4, 4, 4) keeps ")
@@ -56,7 +56,7 @@ def test_a_plain_block_keeps_too_much(name):
 @pytest.mark.parametrize("name", sorted(OUTSIDE.keys() & set(FRAMEWORKS)))
 def test_a_concatenation_for_each_layer_is_too_much(name):
     made = execute(name, program(name, "dense_block") + OUTSIDE[name])
-    report = d2l(name).check("memory_efficient_block", made["Mine"], quiet=True)
+    report = judged(name, "memory_efficient_block", made["Mine"])
     (message,) = report.messages
     assert "that is a concatenation for each layer, 40 together" in message
 
@@ -72,7 +72,7 @@ def test_statistics_that_move_twice(name, edit):
     if name not in FRAMEWORKS:
         pytest.skip(f"needs {name}")
     wrong = answer(name, "memory_efficient_block", edit)
-    report = d2l(name).check("memory_efficient_block", wrong, quiet=True)
+    report = judged(name, "memory_efficient_block", wrong)
     assert report.points == pytest.approx(4 / 7)
     assert report.messages[0].startswith(
         "your running statistics move twice in one step: 0.81 of the old is left"
@@ -83,5 +83,5 @@ def test_mxnet_says_that_it_is_not_asked(capsys):
     if "mxnet" not in FRAMEWORKS:
         pytest.skip("needs mxnet")
     book = answer("mxnet", "memory_efficient_block")
-    assert d2l("mxnet").check("memory_efficient_block", book).passed
+    assert judged("mxnet", "memory_efficient_block", book, quiet=False).passed
     assert "MXNet does not tell what is kept; not checked" in capsys.readouterr().out

@@ -1,11 +1,11 @@
 """Each typical wrong answer is told what it does, at the level where it fails."""
 
 import pytest
-from frameworks import FRAMEWORKS, d2l
+from frameworks import FRAMEWORKS
 from mistakes import MISTAKES
-from students import HOMES, answer
+from students import HOMES, answer, judged
 
-from d2l_classroom.tables import TABLES
+from d2l_classroom.known_mistakes import TABLES
 
 CASES = [
     pytest.param(framework, mistake, id=f"{framework}-{mistake.task}-{mistake.name}")
@@ -18,7 +18,7 @@ CASES = [
 @pytest.mark.parametrize(("framework", "mistake"), CASES)
 def test_a_wrong_answer_is_told_what_it_does(framework, mistake):
     wrong = answer(framework, mistake.task, *mistake.edits[framework])
-    report = d2l(framework).check(mistake.task, wrong, quiet=True)
+    report = judged(framework, mistake.task, wrong)
     assert report.messages[0].startswith(mistake.message)
     assert report.points == pytest.approx(mistake.level / 6)
     with pytest.raises(AssertionError, match="^"):
@@ -26,9 +26,8 @@ def test_a_wrong_answer_is_told_what_it_does(framework, mistake):
 
 
 @pytest.mark.parametrize("task", HOMES)
-def test_the_chapters_own_code_passes(framework, task, capsys):
-    name = framework.__name__.rpartition(".")[2]
-    report = framework.check(task, answer(name, task))
+def test_the_chapters_own_code_passes(name, task, capsys):
+    report = judged(name, task, answer(name, task), quiet=False)
     lines = capsys.readouterr().out.splitlines()
     assert report.messages == ()
     assert (report.passed, report.points) == (True, 1)
@@ -38,5 +37,6 @@ def test_the_chapters_own_code_passes(framework, task, capsys):
 
 
 def test_only_who_takes_a_maximum_reads_about_maxima():
-    for _, text, why in TABLES["average"]:
-        assert ("maximum" in why) == ("maximum" in text), text
+    for table in TABLES["average"]:
+        for words in table.makes:
+            assert ("maximum" in table.why) == ("maximum" in words), words

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 from frameworks import FRAMEWORKS, d2l
-from students import answer
+from students import answer, judged
 
 from d2l_classroom.programs import PROGRAMS
-from d2l_classroom.recorded import answers
-from d2l_classroom.reference import CLEAR, reference
-from d2l_lite import PACKAGES
+from d2l_classroom.reference import CLEAR, gradients, output, reference
+from d2l_lite import PACKAGES, TITLES
 
 RECORDED = [task for task in PROGRAMS if task != "memory_efficient_block"]
 
@@ -17,7 +16,7 @@ RECORDED = [task for task in PROGRAMS if task != "memory_efficient_block"]
 @pytest.mark.parametrize("framework", PACKAGES)
 def test_recorded_answers_are_the_references_up_to_rounding(framework, task):
     expected = reference(task).training.output
-    found = answers()[f"{framework} {task}"]
+    found = output(framework, task)
     assert found.shape == expected.shape
     assert abs(found - expected).max() < 1e-5
 
@@ -40,8 +39,8 @@ def test_the_reference_is_the_books_block_in_double_precision(task):
     Y = block.train()(X)
     np.testing.assert_allclose(Y.detach().numpy(), checked.training.output, atol=1e-12)
     Y.backward(torch.tensor(checked.cotangent, dtype=torch.float64))
-    gradients = [X, *block.parameters()]
-    for array, expected in zip(gradients, checked.training.gradients.values()):
+    recorded = gradients(program).values()
+    for array, expected in zip([X, *block.parameters()], recorded, strict=True):
         np.testing.assert_allclose(array.grad.numpy(), expected, atol=1e-10)
     statistics = [a for name, a in book.get_weights(block).items() if "running" in name]
     for array, expected in zip(statistics, checked.training.statistics.values()):
@@ -59,13 +58,11 @@ def test_images_keep_clear_of_kinks(task):
 
 @pytest.mark.parametrize("against", PACKAGES)
 def test_the_last_line_compares_with_the_framework_that_is_asked_for(
-    framework, against, capsys
+    name, against, capsys
 ):
-    name = framework.__name__.rpartition(".")[2]
-    framework.check("conv_block", answer(name, "conv_block"), against=against)
-    titles = ("PyTorch", "TensorFlow", "JAX", "MXNet")
-    title = dict(zip(PACKAGES, titles))[against]
+    book = answer(name, "conv_block")
+    judged(name, "conv_block", book, against=against, quiet=False)
     line = capsys.readouterr().out.splitlines()[-1]
     begin, _, apart = line.rpartition(" ")
-    assert begin.endswith(f" block equals the book's {title} one to")
+    assert begin.endswith(f" block equals the book's {TITLES[against]} one to")
     assert float(apart.rstrip(".")) < 1e-5

@@ -1,8 +1,9 @@
 """Typical wrong answers to the worksheets: what is wrong, and what the check must say.
 
 An answer is the solution with one text in the place of another. `same` has one for all
-frameworks; `each` one for every framework, in the book's order, and None where there is
-no such answer. So it is with what a check must say, where that is not one text.
+frameworks, in which `WORDS` stand for the frameworks' own; `each` one for every
+framework, in the book's order, and None where there is no such answer. So it is with
+what a check must say, where that is not one text.
 """
 
 from typing import NamedTuple
@@ -10,6 +11,28 @@ from typing import NamedTuple
 from book.build.source import FRAMEWORKS
 
 Edit = tuple[str, str]
+WORDS = {
+    "RELU": ("nn.ReLU()", "layers.ReLU()", "nnx.relu", 'nn.Activation("relu")'),
+    "AVERAGE": (
+        "nn.AvgPool2d",
+        "layers.AveragePooling2D",
+        "nnx.avg_pool",
+        "nn.AvgPool2D",
+    ),
+    "MAXIMUM": ("nn.MaxPool2d", "layers.MaxPooling2D", "nnx.max_pool", "nn.MaxPool2D"),
+    "PADDED": ("padding=1", 'padding="same"', "padding=1", "padding=1"),
+    "NO_BIAS": ("bias=False", *["use_bias=False"] * 3),
+    "(width)": ("(width)", "(width)", "(width, rngs)", "(width)"),
+    "(growth_rate)": ("(growth_rate)", "(growth_rate)", "(growth_rate, rngs)")
+    + ("(growth_rate)",),
+    "JOINED": (
+        "torch.cat((X, layer(X)), dim=1)",
+        "ops.concatenate((X, Y), axis=3)",
+        "jnp.concatenate((X, layer(X)), axis=3)",
+        "F.np.concatenate((X, layer(X)), axis=1)",
+    ),
+    "NEW": ("layer(X)", "Y", "layer(X)", "layer(X)"),
+}
 
 
 class Wrong(NamedTuple):
@@ -22,7 +45,17 @@ class Wrong(NamedTuple):
 
 
 def same(name: str, check: str, says: str | tuple[str, ...], *edit: str) -> Wrong:
-    return each(name, check, says, *[edit] * len(FRAMEWORKS))
+    edits = []
+    for texts in zip(*WORDS.values()):
+        own = dict(zip(WORDS, texts))
+        edits.append(tuple(_replaced(text, own) for text in edit))
+    return each(name, check, says, *edits)
+
+
+def _replaced(text: str, own: dict[str, str]) -> str:
+    for word, new in own.items():
+        text = text.replace(word, new)
+    return text
 
 
 def each(
@@ -47,15 +80,7 @@ CONV_BLOCK = (
         "0.9 * mean + 0.1",
         "0.1 * mean + 0.9",
     ),
-    each(
-        "no ReLU",
-        "conv_block",
-        "no ReLU behind the batch norm",
-        ("nn.ReLU(), ", ""),
-        ("layers.ReLU(), ", ""),
-        ("nnx.relu, ", ""),
-        ('nn.Activation("relu"), ', ""),
-    ),
+    same("no ReLU", "conv_block", "no ReLU behind the batch norm", "RELU, ", ""),
     each(
         "no padding",
         "conv_block",
@@ -65,26 +90,19 @@ CONV_BLOCK = (
         ("padding=1", "padding=0"),
         ("padding=1,", ""),
     ),
-    each(
+    same(
         "convolution first",
         "conv_block",
         "the convolution comes before the batch norm",
-        ("norm, nn.ReLU(), conv", "conv, batch_norm(growth_rate), nn.ReLU()"),
-        ("norm, layers.ReLU(), conv", "conv, batch_norm(growth_rate), layers.ReLU()"),
-        ("norm, nnx.relu, conv", "conv, batch_norm(growth_rate, rngs), nnx.relu"),
-        (
-            'norm, nn.Activation("relu"), conv',
-            'conv, batch_norm(growth_rate), nn.Activation("relu")',
-        ),
+        "norm, RELU, conv",
+        "conv, batch_norm(growth_rate), RELU",
     ),
-    each(
+    same(
         "ReLU first",
         "conv_block",
         "your ReLU stands before the batch norm",
-        ("norm, nn.ReLU()", "nn.ReLU(), norm"),
-        ("norm, layers.ReLU()", "layers.ReLU(), norm"),
-        ("norm, nnx.relu", "nnx.relu, norm"),
-        ('norm, nn.Activation("relu")', 'nn.Activation("relu"), norm'),
+        "norm, RELU",
+        "RELU, norm",
     ),
     each(
         "the framework's defaults",
@@ -133,15 +151,7 @@ CONV_BLOCK = (
         ("(3, 3),\n        padding=1", "(1, 1)"),
         ("3, padding=1,", "1,"),
     ),
-    each(
-        "no bias",
-        "conv_block",
-        "has no bias",
-        ("padding=1", "padding=1, bias=False"),
-        ('padding="same"', 'padding="same", use_bias=False'),
-        ("padding=1", "padding=1, use_bias=False"),
-        ("padding=1", "padding=1, use_bias=False"),
-    ),
+    same("no bias", "conv_block", "has no bias", "PADDED", "PADDED, NO_BIAS"),
     each(
         "as many channels as before",
         "conv_block",
@@ -164,23 +174,19 @@ DENSE_BLOCK = (
     same(
         "the last ones", "untouched", "found are [0, 1, 2]", "[0, 1, 2]", "[20, 21, 22]"
     ),
-    each(
+    same(
         "new maps in front",
         "dense_block",
         "reads the features in reverse order",
-        ("(X, layer(X))", "(layer(X), X)"),
-        ("(X, Y)", "(Y, X)"),
-        ("(X, layer(X))", "(layer(X), X)"),
-        ("(X, layer(X))", "(layer(X), X)"),
+        "(X, NEW)",
+        "(NEW, X)",
     ),
-    each(
+    same(
         "nothing is kept",
         "dense_block",
         "reads only what the last layer made",
-        ("torch.cat((X, layer(X)), dim=1)", "layer(X)"),
-        ("ops.concatenate((X, Y), axis=3)", "Y"),
-        ("jnp.concatenate((X, layer(X)), axis=3)", "layer(X)"),
-        ("F.np.concatenate((X, layer(X)), axis=1)", "layer(X)"),
+        "JOINED",
+        "NEW",
     ),
     same(
         "channels stay",
@@ -231,15 +237,7 @@ DENSE_BLOCK = (
             "            layer[0]._kwargs['use_global_stats'] = True",
         ),
     ),
-    each(
-        "a sum",
-        "dense_block",
-        "reads the sum of the features",
-        ("torch.cat((X, layer(X)), dim=1)", "X + layer(X)"),
-        ("ops.concatenate((X, Y), axis=3)", "X + Y"),
-        ("jnp.concatenate((X, layer(X)), axis=3)", "X + layer(X)"),
-        ("F.np.concatenate((X, layer(X)), axis=1)", "X + layer(X)"),
-    ),
+    same("a sum", "dense_block", "reads the sum of the features", "JOINED", "X + NEW"),
 )
 TRANSITION_BLOCK = (
     same("all channels stay", "shape", "(2, 96, 4, 4)", "2, 48,", "2, 96,"),
@@ -265,33 +263,15 @@ TRANSITION_BLOCK = (
         "out_channels * size * size",
         "out_channels",
     ),
-    each(
+    same(
         "the maximum",
         "transition_block",
         "takes the maximum of 2×2 pixels, the reference their average",
-        ("nn.AvgPool2d", "nn.MaxPool2d"),
-        ("layers.AveragePooling2D", "layers.MaxPooling2D"),
-        ("nnx.avg_pool", "nnx.max_pool"),
-        ("nn.AvgPool2D", "nn.MaxPool2D"),
+        "AVERAGE",
+        "MAXIMUM",
     ),
-    each(
-        "no pooling",
-        "transition_block",
-        "does not pool",
-        ("conv, pool", "conv"),
-        ("conv, pool", "conv"),
-        ("conv, pool", "conv"),
-        ("conv, pool", "conv"),
-    ),
-    each(
-        "no ReLU",
-        "transition_block",
-        "no ReLU behind the batch norm",
-        ("nn.ReLU(), ", ""),
-        ("layers.ReLU(), ", ""),
-        ("nnx.relu, ", ""),
-        ('nn.Activation("relu"), ', ""),
-    ),
+    same("no pooling", "transition_block", "does not pool", "conv, pool", "conv"),
+    same("no ReLU", "transition_block", "no ReLU behind the batch norm", "RELU, ", ""),
     each(
         "a kernel of 3 x 3",
         "transition_block",
@@ -319,14 +299,12 @@ TRANSITION_BLOCK = (
         ("window_shape=(2, 2)", "window_shape=(1, 1)"),
         ("conv, pool", "conv, nn.AvgPool2D(1, strides=2)"),
     ),
-    each(
+    same(
         "no normalisation",
         "transition_block",
         "has no batch norm",
-        ("norm, nn.ReLU()", "nn.ReLU()"),
-        ("norm, layers.ReLU()", "layers.ReLU()"),
-        ("norm, nnx.relu", "nnx.relu"),
-        ('norm, nn.Activation("relu")', 'nn.Activation("relu")'),
+        "norm, RELU",
+        "RELU",
     ),
 )
 COUNT_PARAMETERS = (
@@ -450,23 +428,19 @@ FIND_THE_BUG = (
         "m = in_channels + m * growth_rate",
         "m = in_channels + (m + 1) * growth_rate",
     ),
-    each(
+    same(
         "bug 3 is still there",
         "pile",
         "reads the features in reverse order",
-        ("(X, Y)", "(Y, X)"),
-        ("(X, Y)", "(Y, X)"),
-        ("(X, Y)", "(Y, X)"),
-        ("(X, Y)", "(Y, X)"),
+        "(X, Y)",
+        "(Y, X)",
     ),
-    each(
+    same(
         "the pile is lost",
         "pile",
         "reads only what the last layer made",
-        ("(X, Y)", "(Y,)"),
-        ("(X, Y)", "(Y,)"),
-        ("(X, Y)", "(Y,)"),
-        ("(X, Y)", "(Y,)"),
+        "(X, Y)",
+        "(Y,)",
     ),
     each(
         "bug 4 is still there",
@@ -480,14 +454,12 @@ FIND_THE_BUG = (
             "with autograd.predict_mode():\n                maps = layer(X)",
         ),
     ),
-    each(
+    same(
         "bug 5 is still there",
         "pooling",
         "takes the maximum of 2×2 pixels, the reference their average",
-        ("nn.AvgPool2d", "nn.MaxPool2d"),
-        ("layers.AveragePooling2D", "layers.MaxPooling2D"),
-        ("nnx.avg_pool", "nnx.max_pool"),
-        ("nn.AvgPool2D", "nn.MaxPool2D"),
+        "AVERAGE",
+        "MAXIMUM",
     ),
     each(
         "no pooling at all",
@@ -561,23 +533,19 @@ TRANSLATE = (
         "width = 4 *",
         "width = 2 *",
     ),
-    each(
+    same(
         "one normalisation",
         "bottleneck",
         "has 1 batch norm and 2 convolutions",
-        ("batch_norm(width), nn.ReLU(), ", ""),
-        ("batch_norm(width), layers.ReLU(), ", ""),
-        ("batch_norm(width, rngs), nnx.relu, ", ""),
-        ('batch_norm(width), nn.Activation("relu"), ', ""),
+        "batch_norm(width), RELU, ",
+        "",
     ),
-    each(
+    same(
         "one ReLU",
         "bottleneck",
         "no ReLU behind the batch norm",
-        ("batch_norm(width), nn.ReLU(), ", "batch_norm(width), "),
-        ("batch_norm(width), layers.ReLU(), ", "batch_norm(width), "),
-        ("batch_norm(width, rngs), nnx.relu, ", "batch_norm(width, rngs), "),
-        ('batch_norm(width), nn.Activation("relu"), ', "batch_norm(width), "),
+        "batch_norm(width), RELU, ",
+        "batch_norm(width), ",
     ),
     each(
         "no padding",

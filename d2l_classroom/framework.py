@@ -4,12 +4,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 from d2l_classroom.programs import LAYERS
-from d2l_lite.backend import Backend
+from d2l_lite import TITLES
 from d2l_lite.networks.weights import ARRAYS, is_trainable
 
 Array = np.ndarray
@@ -32,11 +36,10 @@ class Call:
     output: Array | None = None
 
 
-class Bench(ABC):
+class Framework(ABC):
     """A framework, as the checker uses it.
 
     Attributes:
-        title: the framework's name in a sentence.
         module: the class of all blocks.
         a_module: what to call such an object.
         row: what puts layers one after the other.
@@ -45,7 +48,6 @@ class Bench(ABC):
         tapped: the classes whose calls are watched.
     """
 
-    title: str
     module: type
     a_module: str
     row: str
@@ -53,10 +55,11 @@ class Bench(ABC):
     channels_last = False
     tapped: tuple[type, ...]
 
-    def __init__(self, backend: Backend, to_tensor: Callable, to_numpy: Callable):
-        self.backend = backend
-        self.tensor = to_tensor
-        self._to_numpy = to_numpy
+    def __init__(self, library: ModuleType):
+        self.backend = library.backend
+        self.title = TITLES[self.backend.framework]
+        self.tensor = library.to_tensor
+        self._to_numpy = library.to_numpy
 
     def array(self, tensor: Any) -> Array:
         """A tensor as an array of its own in float64, maps N×C×H×W."""
@@ -122,8 +125,6 @@ class Bench(ABC):
 
             return __call__
 
-        from unittest.mock import patch
-
         with ExitStack() as stack:
             for cls in self.tapped:
                 tap = watching(cls.__call__)
@@ -171,3 +172,10 @@ class Bench(ABC):
     def canonical(self, gradient: Any) -> Array:
         """The gradient of one of the framework's own arrays in PyTorch's layout."""
         return np.array(self.backend.read(gradient), dtype=float)
+
+
+@cache
+def of(name: str) -> Framework:
+    """A framework by its name in `d2l_lite`."""
+    layers = import_module(f"d2l_classroom.{name}_layers")
+    return getattr(layers, TITLES[name])(import_module(f"d2l_lite.{name}"))

@@ -8,11 +8,10 @@ import mxnet as mx
 from mxnet import autograd
 from mxnet.gluon import nn
 
-from d2l_classroom.bench import Bench
+from d2l_classroom.framework import Framework
 
 
-class MXNet(Bench):
-    title = "MXNet"
+class MXNet(Framework):
     module = nn.Block
     a_module = "a Gluon block"
     row = "nn.HybridSequential"

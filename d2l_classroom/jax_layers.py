@@ -3,14 +3,13 @@
 import jax
 from flax import nnx
 
-from d2l_classroom.bench import Bench
+from d2l_classroom.framework import Framework
 
 # Small programs that run once: to compile them well would take longer than they run.
 QUICK = {"xla_backend_optimization_level": 0}
 
 
-class JAX(Bench):
-    title = "JAX"
+class JAX(Framework):
     module = nnx.Module
     a_module = "an nnx.Module"
     row = "nnx.Sequential"

@@ -5,11 +5,10 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from d2l_classroom.bench import Bench
+from d2l_classroom.framework import Framework
 
 
-class PyTorch(Bench):
-    title = "PyTorch"
+class PyTorch(Framework):
     module = nn.Module
     a_module = "an nn.Module"
     row = "nn.Sequential"

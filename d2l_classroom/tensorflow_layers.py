@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import keras
 import tensorflow as tf
 
-from d2l_classroom.bench import Bench
-from d2l_classroom.words import NOT_COUNTED, THROUGH
+from d2l_classroom.explanations import NOT_COUNTED, THROUGH
+from d2l_classroom.framework import Framework
 
 CHANNELS = re.compile(
     r"expected axis -1 of input shape to have value (\d+), but received input with "
@@ -15,8 +15,7 @@ CHANNELS = re.compile(
 )
 
 
-class TensorFlow(Bench):
-    title = "TensorFlow"
+class TensorFlow(Framework):
     module = keras.layers.Layer
     a_module = "a Keras layer or model"
     row = "keras.Sequential"

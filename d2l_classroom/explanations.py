@@ -5,6 +5,9 @@ LAID = (
     "A dense layer reads all features before it, and new ones are laid behind the old "
     "(chapter “Dense Blocks”)."
 )
+SUMMED = (
+    "A residual network adds, a dense one keeps (chapter “From ResNet to DenseNet”)."
+)
 POOLED = (
     "A transition averages 2×2 pixels; the maximum would leave three of four without "
     "gradient (chapter “Transition Layers”)."

@@ -2,22 +2,50 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations, product
+from typing import NamedTuple
 
 import numpy as np
 
-from d2l_classroom import variants
-from d2l_classroom.bench import Call
-from d2l_classroom.finding import Finding, close
+from d2l_classroom import known_mistakes as mistakes
+from d2l_classroom.framework import Call
 from d2l_classroom.programs import INPUT, LAYERS, Program, Step
 from d2l_classroom.reference import GLUE, apply, of_layer
 from d2l_lite.networks.weights import Weights
 
 Array = np.ndarray
 OUTPUT = "the output"
+# Relative to the largest value, for a single step in float32.
+TOLERANCE = 1e-5
 # As many pixels of padding may stand in a layer of their own, both sides together.
 MARGIN = 8
 # The kind of all that nobody recognises: only the first of them says something.
 UNKNOWN = "unknown"
+
+
+class Finding(NamedTuple):
+    """A place where a block does something else than the reference.
+
+    Attributes:
+        text: what it does, without the place.
+        kind: the same without the reader, alike for all readers.
+        why: why it matters, or where the book explains it; may be empty.
+        op: the operation that is another.
+        place: the layer, or "the output".
+    """
+
+    text: str
+    kind: str
+    why: str
+    op: str
+    place: str
+
+
+def close(found: Array, expected: Array, tolerance: float = TOLERANCE) -> bool:
+    """Whether two arrays are the same up to rounding; NaN is never."""
+    if found.shape != expected.shape:
+        return False
+    size = max(abs(expected).max(initial=0), 1e-6)
+    return bool(abs(found - expected).max(initial=0) <= tolerance * size)
 
 
 class Walk:
@@ -101,11 +129,11 @@ class Walk:
         except ValueError:
             # Its own arrays do not fit its input: the structure's message says so.
             return
-        others: Iterator[variants.Variant] = iter(())
+        others: Iterator[mistakes.Variant] = iter(())
         if step.op == "norm":
-            others = variants.norm(x, found, arrays, self.training)
+            others = mistakes.norm(x, found, arrays, self.training)
         elif step.op == "conv":
-            others = variants.conv(x, arrays, step.stride)
+            others = mistakes.conv(x, arrays, step.stride)
         for variant in others:
             if close(found, variant.array):
                 text = variant.text
@@ -128,7 +156,7 @@ class Walk:
                 for chosen in self._chosen(places, {}, name, found, reader):
                     yield from chosen
                     return
-        for variant in variants.glue("as it is", [expected], found):
+        for variant in mistakes.glue("as it is", [expected], found):
             if close(found, variant.array):
                 text = variant.text.replace("{reads}", _reads(reader, self.program))
                 yield Finding(text, variant.text, variant.why, "as it is", reader)
@@ -156,7 +184,7 @@ class Walk:
         op, inputs = self._inputs(place, replaced)
         if inputs is None:
             return
-        for variant in variants.glue(op, inputs, found if place == name else inputs[0]):
+        for variant in mistakes.glue(op, inputs, found if place == name else inputs[0]):
             with_it = replaced | {place: variant.array}
             for others in self._chosen(tuple(rest), with_it, name, found, reader):
                 text = variant.text.replace("{reads}", _reads(reader, self.program))

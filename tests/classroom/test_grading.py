@@ -1,0 +1,194 @@
+"""A class of eight, graded by nbgrader: hostile notebooks change nobody's marks."""
+
+import csv
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from copy import deepcopy
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+import pytest
+from frameworks import FRAMEWORKS
+from sheets import notebook_path
+
+from book.build.source import Book
+from d2l_classroom.grade import run
+
+NAME = "count_parameters"
+ROOT = Book().root
+NBGRADER = shutil.which(ROOT / ".venv-nbgrader/bin/nbgrader") or shutil.which(
+    "nbgrader"
+)
+POINTS = {"one_layer": 1, "block": 2, "transition": 1, "densenet": 4, "largest": 1}
+ALL = sum(POINTS.values())
+BOMB = """import os
+kept = []
+while True:
+    os.fork()
+    kept.append(bytearray(range(200)) * 10**6)
+"""
+# What a notebook should not be able to do; each attempt prints how it ended.
+SPY = """import os, socket, subprocess
+from pathlib import Path
+
+course = Path({course!r})
+
+def attempt(name, action):
+    try:
+        print(name, "done", action())
+    except Exception as error:
+        print(name, "refused", type(error).__name__)
+
+other = "submitted/ada/week1/{name}.ipynb"
+attempt("read", lambda: (course / other).read_text())
+attempt("marks", lambda: (course / "gradebook.db").write_bytes(b""))
+attempt("solution", lambda: Path({solution!r}).read_text())
+attempt("original", lambda: Path("/given/{name}.ipynb").write_text("{{}}"))
+attempt("library", lambda: Path({library!r}).write_text("def check(*a): pass"))
+attempt("system", lambda: Path("/usr/bin/mine").write_text(""))
+attempt("root", lambda: os.setuid(0))
+attempt("kill", lambda: os.kill({pid}, 9))
+attempt("network", lambda: socket.create_connection(("192.0.2.1", 80), 1))
+attempt("mount", lambda: subprocess.run(["mount", "--bind", "/", "/mnt"], check=True))
+print(sorted(os.environ))
+Path("{name}.ipynb").write_text("{{}}")
+"""
+
+
+class Graded(NamedTuple):
+    """A course after it was graded; the scores as nbgrader has exported them."""
+
+    course: Path
+    printed: str
+    scores: dict[str, tuple[float, float]]
+    before: dict[str, str]
+
+
+def needed() -> None:
+    """Skip without bubblewrap and nbgrader; where all tests must run, fail."""
+    missing = [] if shutil.which("bwrap") else ["bubblewrap"]
+    missing += [] if NBGRADER else ["nbgrader (make .venv-nbgrader/installed)"]
+    if missing:
+        stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        stop(f"needs {' and '.join(missing)}")
+
+
+def given(course: Path) -> dict[str, str]:
+    """Hashes of all that was there before, the gradebook aside."""
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in ("source", "release", "submitted")
+        for path in sorted((course / folder).rglob("*"))
+        if path.is_file()
+    }
+
+
+def hand_in(course: Path, student: str, notebook, *edits, first="", tampered=False):
+    """A copy of a notebook with edits of its text, and a cell more in front."""
+    copy = deepcopy(notebook)
+    for cell in copy.cells:
+        for old, new in edits:
+            cell.source = cell.source.replace(old, new)
+        about = cell.metadata.get("nbgrader", {})
+        if tampered and about.get("grade"):
+            cell.source, about["points"] = "pass", 100
+    if first:
+        copy.cells.insert(1, nbformat.v4.new_code_cell(first))
+    path = course / "submitted" / student / "week1" / f"{NAME}.ipynb"
+    path.parent.mkdir(parents=True)
+    nbformat.write(copy, path)
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory) -> Graded:
+    needed()
+    course = tmp_path_factory.mktemp("course")
+    source = course / "source/week1" / f"{NAME}.ipynb"
+    source.parent.mkdir(parents=True)
+    solution = notebook_path(FRAMEWORKS[0], NAME, solution=True)
+    shutil.copy(solution, source)
+    config = "get_config().ExecutePreprocessor.timeout = 20\n"
+    (course / "nbgrader_config.py").write_text(config)
+    command = [NBGRADER, "generate_assignment", "week1"]
+    path = f"{Path(NBGRADER).parent}:{os.environ['PATH']}"  # it calls alembic
+    env = os.environ | {"PATH": path, "SECRET_TOKEN": "1"}
+    subprocess.run(command, cwd=course, env=env, check=True, capture_output=True)
+    stub, right = (
+        nbformat.read(course / folder / "week1" / source.name, as_version=4)
+        for folder in ("release", "source")
+    )
+    hand_in(course, "ada", right)
+    hand_in(course, "bob", stub)
+    hand_in(course, "cid", right, ("9 * 3 * 10 + 10", "9 * 3 * 10"), ("49 *", "9 *"))
+    loop = "return 2 * 3 + 9", "while True: pass\n    return 2 * 3 + 9"
+    hand_in(course, "dan", right, loop)
+    hand_in(course, "eve", right, first="import os; os._exit(0)")
+    hand_in(course, "fay", right, first=BOMB)
+    library = str(ROOT / "d2l_classroom/checker.py")
+    words = {"course": str(course), "solution": str(solution), "library": library}
+    spy = SPY.format(name=NAME, pid=os.getpid(), **words)
+    hand_in(course, "gus", stub, first=spy, tampered=True)
+    hand_in(course, "hal", right)
+    (course / "submitted/hal/week1/data.csv").symlink_to(source)
+    before = given(course)
+    command = [sys.executable, "-m", "d2l_classroom.grade", course, "week1"]
+    command += ["--nbgrader", NBGRADER, "--memory", "2000", "--seconds", "120"]
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    with (course / "grades.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    scores = {r["student_id"]: (float(r["score"]), float(r["max_score"])) for r in rows}
+    return Graded(course, done.stdout, scores, before)
+
+
+@pytest.mark.parametrize(
+    ("student", "points", "told"),
+    [
+        ("ada", ALL, "graded"),
+        ("bob", 0, "graded"),
+        ("cid", ALL - POINTS["one_layer"] - POINTS["densenet"], "graded"),
+        ("dan", ALL - POINTS["one_layer"], "graded"),
+        ("eve", 0, "0 points: nbclient.exceptions.DeadKernelError: Kernel died"),
+        ("fay", 0, "0 points: ended: more than 2000 MiB of memory"),
+        ("gus", 0, "graded"),
+        ("hal", 0, "0 points: there is a link or a device among the files"),
+    ],
+)
+def test_every_student_has_exactly_the_points_of_the_teachers_checks(
+    graded, student, points, told
+):
+    assert graded.scores[student] == (points, ALL)
+    assert f"{student}: {told}\n" in graded.printed
+
+
+def test_every_student_whose_notebook_ran_has_feedback(graded):
+    found = {path.parent.parent.name for path in graded.course.glob("feedback/*/*/*")}
+    assert found == {"ada", "bob", "cid", "dan", "gus"}
+
+
+def test_nothing_outside_can_be_read_or_changed(graded):
+    path = graded.course / "autograded/gus/week1" / f"{NAME}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    spied = notebook.cells[1].outputs[0].text.splitlines()
+    attempts = [line.split()[:2] for line in spied[:-1]]
+    assert len(attempts) == SPY.count("\nattempt(")
+    assert {ended for _, ended in attempts} == {"refused"}, attempts
+    assert "SECRET_TOKEN" not in spied[-1]
+    assert given(graded.course) == graded.before
+
+
+def test_no_process_is_left(graded):
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert b"ipykernel_launcher\0-f\0/kernel.json" not in path.read_bytes()
+        except OSError:
+            continue
+
+
+def test_what_takes_too_long_is_ended(tmp_path):
+    needed()
+    assert run(tmp_path, ["sleep", "60"], seconds=0.5) == "ended: not done in time"
