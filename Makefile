@@ -30,7 +30,7 @@ book: install  ## run what changed and build the site, _build/html/index.html
 	$(BIN)/python -m book run
 	$(BIN)/python -m book site
 
-pdf: install  ## the whole book as a PDF, _build/pdf (needs LaTeX, and says what to install)
+pdf: install  ## the whole book as a PDF, _build/pdf (needs Chromium, which prints it)
 	$(BIN)/python -m book pdf
 
 serve: install  ## show the built site on http://localhost:8000 (PORT=… for another)
@@ -61,7 +61,7 @@ nbval: install  ## every cell of every notebook against its committed output
 	env $$settings $(BIN)/python -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg \
 		--nbval-cell-timeout 600 --numprocesses 2 --dist loadscope $$notebooks
 
-bench: install  ## ours against what readers would use instead, all races (40 minutes)
+bench: install  ## ours against what readers would use instead, all races (30 minutes)
 	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks
 
