@@ -12,8 +12,12 @@ EXTENSIONS = "elements", "explorer_page", "links", "mathematics", "tabs", "works
 
 
 def set_paths(app: Sphinx, config: Config) -> None:
-    """Puts our templates before the theme's."""
+    """Puts our templates before the theme's, and has files copied.
+
+    Those of static/ are Jupyter Book's, which links each of them on all pages.
+    """
     config.templates_path.append(str(FOLDER / "templates"))
+    config.html_static_path += [str(FOLDER / "explorer"), str(FOLDER / "katex")]
 
 
 def own_version() -> int:

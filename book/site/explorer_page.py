@@ -7,7 +7,6 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective
 
 from d2l_lite.networks import zoo
@@ -99,14 +98,8 @@ def add_scripts(
     app.add_css_file(STYLE)
 
 
-def set_paths(app: Sphinx, config: Config) -> None:
-    """Has the scripts copied; Jupyter Book would load those of _static on all pages."""
-    config.html_static_path.append(str(FOLDER))
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
-    app.connect("config-inited", set_paths)
     app.add_directive("explorer", Explorer)
     app.add_directive("zoo-table", ZooTable)
     app.connect("html-page-context", add_scripts)

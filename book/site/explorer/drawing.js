@@ -71,7 +71,8 @@
 
     const title = (row, text, detail, side) => {
       const group = element(svg, "g", {});
-      element(group, "text", { x: 0, y: y + 13, class: "size" }, `${side}×${side}`);
+      const size = narrow ? `${side}²` : `${side}×${side}`;
+      element(group, "text", { x: 0, y: y + 13, class: "size" }, size);
       const line = element(group, "text", { x: channels.left + 3, y: y + 13 });
       element(line, "tspan", { class: "name" }, text);
       element(line, "tspan", { dx: 6 }, detail);
