@@ -1,8 +1,8 @@
 """Makes _build/pdf/…: the site's pages as one document, printed by Chromium."""
 
 import os
-import re
 import shutil
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
@@ -54,6 +54,8 @@ NUMBERS = """(pages) => {
     line.lastChild.textContent = pages[decodeURI(line.hash.replace("#", "/"))];
   }
 }"""
+TITLES = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
+  .filter((h) => h.checkVisibility()).map((h) => h.textContent.replace(/#$/, ""))"""
 
 
 def launch(playwright: Playwright) -> Browser:
@@ -89,9 +91,9 @@ def print_site(book: Book, site: Path, browser: Browser) -> Path:
     pdf = book.root / "_build/pdf" / NAME
     page = browser.new_page()
     articles = []
-    for name in book.documents:
-        page.goto(f"{folder}{name}.html")
-        request = [folder, address, list(book.documents), name]
+    for document in book.documents:
+        page.goto(f"{folder}{document}.html")
+        request = [folder, address, list(book.documents), document]
         articles.append(page.evaluate(ARTICLE, request))
     page.evaluate(DOCUMENT, [title, front, articles])
     for _ in range(2):  # the second time with the page numbers of the first
@@ -100,19 +102,19 @@ def print_site(book: Book, site: Path, browser: Browser) -> Path:
         places = reader.named_destinations.items()
         numbers = {k: reader.get_destination_page_number(v) + 1 for k, v in places}
         page.evaluate(NUMBERS, numbers)
+    titles = page.evaluate(TITLES)
     page.close()
     writer = PdfWriter(clone_from=pdf)
     writer.add_metadata({"/Author": author})
-    mend(writer.outline)
+    name(writer.outline, iter(titles))
     writer.write(pdf)
     return pdf
 
 
-def mend(outline: list) -> None:
-    """Chromium writes a bookmark's words twice where it has moved the heading on."""
+def name(outline: list, titles: Iterator[str]) -> None:
+    """Names the bookmarks; Chromium's have words twice, or none between two lines."""
     for entry in outline:
         if isinstance(entry, list):
-            mend(entry)
-        elif re.fullmatch(r"(?:(.+?)\1)+", entry.title):
-            title = re.sub(r"(.+?)\1", r"\1", entry.title)
-            entry.node[NameObject("/Title")] = TextStringObject(title)
+            name(entry, titles)
+        else:
+            entry.node[NameObject("/Title")] = TextStringObject(next(titles))

@@ -350,7 +350,7 @@ def test_a_name_in_the_table_opens_its_network(page):
 def test_scripts_are_loaded_on_this_page_only(site):
     for document in Book().documents:
         html = (site / f"{document}.html").read_text(encoding="utf-8")
-        assert ("_static/explorer/" in html) == (document == DOCUMENT), document
+        assert ("_static/explorer.css" in html) == (document == DOCUMENT), document
 
 
 @pytest.mark.parametrize("width", [390, 1400])

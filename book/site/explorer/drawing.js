@@ -136,7 +136,7 @@
         const x = round(panel.left + value * unit / largest * panel.width);
         element(grid, "path", { d: `M${x} 30V${bottom}` });
         // At the edge a number in the middle would be cut off.
-        const last = x > panel.left + panel.width - 16;
+        const last = x > panel.left + panel.width - 22;
         const place = last ? { x: panel.left + panel.width, class: "tick last" } : { x, class: "tick" };
         element(titles, "text", { ...place, y: 27 }, value.toLocaleString("en", digits));
       }
