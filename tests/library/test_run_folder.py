@@ -20,7 +20,8 @@ from d2l_lite.networks import weights
 from d2l_lite.training.history import History
 from d2l_lite.training.state import TrainingDiverged
 
-EPOCHS = 20
+# So many that some kills come before the end, however late a busy machine sends them.
+EPOCHS = 60
 # Not by fork: other tests of this process may have started a framework's threads.
 SPAWN = multiprocessing.get_context("spawn")
 

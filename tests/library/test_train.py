@@ -214,7 +214,7 @@ def test_resume_needs_nothing_but_the_folder(train):
         (["--devices", "3"], 2, "64 images cannot be shared equally by 3 devices"),
         (["--precision", "float16"], 2, "Trainer(precision='float16'): "),
         (["--config", "none.toml"], 1, "none.toml: No such file or directory"),
-        (["--data", "nowhere"], 1, "not found, nor with .gz"),
+        (["--data", "nowhere"], 1, "train-images-idx3-ubyte: not found, nor "),
     ],
 )
 def test_wrong_options(words, status, message, train, tmp_path):
