@@ -167,3 +167,13 @@ def test_an_empty_figure_setting_is_named(
     book = temporary_book.chapters(first=text)
     with pytest.raises(BookError, match=r"^chapters/first.md:7: the cell's option `"):
         read_labels(book)
+
+
+def test_the_readme_opens_a_notebook_of_this_repository() -> None:
+    book = Book()
+    readme = (book.root / "README.md").read_text(encoding="utf-8")
+    url, branch, path = re.search(
+        r"colab\.research\.google\.com/github/(.+?)/blob/(.+?)/(.+?)\)", readme
+    ).groups()
+    assert (f"https://github.com/{url}", branch) == book.repository
+    assert (book.root / path).is_file()

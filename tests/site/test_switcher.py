@@ -9,6 +9,9 @@ from d2l_lite import TITLES
 
 CHAPTERS = [name for name in Book().documents if name.startswith("chapters/")]
 BLOCKS, TRAINING = "chapters/dense_blocks", "chapters/training"
+# Milliseconds between two looks: by frames, as Playwright does, a window that is not in
+# front may never be looked at.
+POLLING = 100
 
 SHOWN = """() => [...document.querySelectorAll(".framework-tabs")].map(tabs =>
     [...tabs.querySelectorAll(":scope > [data-framework]")]
@@ -50,7 +53,17 @@ def shown(page: Page) -> set[str]:
 def await_shown(page: Page, names: str) -> None:
     """Waits until this is what all sets show: storage may come from another process."""
     page.wait_for_function(
-        f"names => ({SHOWN})().every(shown => shown === names)", arg=names
+        f"names => ({SHOWN})().every(shown => shown === names)",
+        arg=names,
+        polling=POLLING,
+    )
+
+
+def await_dataset(page: Page, name: str, value: str) -> None:
+    page.wait_for_function(
+        "([name, value]) => document.documentElement.dataset[name] === value",
+        arg=[name, value],
+        polling=POLLING,
     )
 
 
@@ -108,10 +121,10 @@ def test_choice_survives_to_the_next_page_and_visit(visit):
 def test_windows_follow_each_other(visit):
     one, other = visit().go(BLOCKS), visit().go(TRAINING)
     press_tab(one, "mxnet")
-    other.wait_for_function("document.documentElement.dataset.framework === 'mxnet'")
+    await_dataset(other, "framework", "mxnet")
     assert shown(other) == {"mxnet"}
     one.get_by_role("button", name="Compare").click()
-    other.wait_for_function("document.documentElement.dataset.columns === '2'")
+    await_dataset(other, "columns", "2")
     assert shown(other) == shown(one) == {"pytorch mxnet"}
     expect(other.get_by_role("button", name="Compare")).to_have_attribute(
         "aria-pressed", "true"
@@ -442,14 +455,14 @@ def test_text_stays_in_place(visit, document, place):
         assert after == pytest.approx(before, abs=1), keys
         before = after
     press_tab(elsewhere, "jax")
-    here.wait_for_function("document.documentElement.dataset.framework === 'jax'")
+    await_dataset(here, "framework", "jax")
     assert here.evaluate(STILL_THERE) == pytest.approx(before, abs=1)
 
 
 def test_link_into_a_hidden_panel_shows_it(visit):
     page = visit().go(BLOCKS)
     page.evaluate("location.hash = 'tabs-2-jax-panel'")
-    page.wait_for_function("document.documentElement.dataset.framework === 'jax'")
+    await_dataset(page, "framework", "jax")
     assert shown(page) == {"jax"}
     expect(page.locator("#tabs-2-jax-panel")).to_be_in_viewport()
 
