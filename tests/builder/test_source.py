@@ -1,5 +1,7 @@
 """Reading a book: its order, its cells, their ids and lines."""
 
+import re
+
 import pytest
 from small_book import CHAPTER, TemporaryBook
 
