@@ -1,0 +1,1 @@
+"""From chapters to notebooks to pages: source, split, run, merge, check."""
