@@ -1,5 +1,5 @@
 # Everything runs in .venv, which the first target that needs it makes.
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 PORT ?= 8000
 
@@ -12,10 +12,11 @@ help:  ## list the targets
 
 install: .venv/installed  ## make .venv with everything that the book and its tests need
 
-.venv/installed: requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in ((3, 11), (3, 12)) else f"Python 3.11 or 3.12 is needed, $(PYTHON) is {v[0]}.{v[1]}; call make PYTHON=/path/to/python3.11")'
+.venv/installed: requirements.txt requirements-mxnet.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is {v[0]}.{v[1]}; call make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements-mxnet.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -c 'import importlib.util as i; i.find_spec("mxnet") or print("MXNet has no wheel for this machine: three frameworks, without MXNet")'
 	@touch $@

@@ -24,6 +24,7 @@ ENVIRONMENT = {
     "TF_NUM_INTRAOP_THREADS": "1",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
 }
+PINS = ("requirements.txt", "requirements-mxnet.txt")
 # Below this line of requirements.txt only the pins of what runs a cell count.
 TOOLS = "# From chapters to notebooks"
 KERNEL = ("ipykernel", "matplotlib-inline")
@@ -82,12 +83,13 @@ def _repository(book: Book) -> Repository:
 @cache
 def _pins(book: Book) -> tuple[str, ...]:
     """The pins on which outputs depend: not those of the book's tools."""
-    path = book.root / "requirements.txt"
     pins = []
-    tools = False
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        tools |= line.startswith(TOOLS)
-        pin = line.partition("#")[0].strip()
-        if pin and (not tools or pin.partition("==")[0].strip() in KERNEL):
-            pins.append(pin)
+    for name in PINS:
+        path, tools = book.root / name, False
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        for line in text.splitlines():
+            tools |= line.startswith(TOOLS)
+            pin = line.partition("#")[0].strip()
+            if pin and (not tools or pin.partition("==")[0].strip() in KERNEL):
+                pins.append(pin)
     return tuple(sorted(pins))

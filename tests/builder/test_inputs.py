@@ -65,6 +65,7 @@ def library(temporary_book: TemporaryBook) -> TemporaryBook:
     temporary_book.write("d2l_lite/classes.txt", "1")
     temporary_book.write("d2l_lite/other.txt", "1")
     temporary_book.write("requirements.txt", REQUIREMENTS)
+    temporary_book.write("requirements-mxnet.txt", "mxnet==1.9.1\n")
     split(temporary_book.chapters(first=CHAPTER), frameworks=["jax", "pytorch"])
     temporary_book.write("d2l_lite/models/jax.py", "net = 1\n")
     return temporary_book
@@ -110,6 +111,7 @@ BOTH, JAX, NONE = ["jax", "pytorch"], ["jax"], []
         ("d2l_lite/classes.txt", "1", "2", BOTH),
         ("d2l_lite/other.txt", "1", "2", NONE),
         ("requirements.txt", "1.26.4", "1.26.5", BOTH),
+        ("requirements-mxnet.txt", "1.9.1", "1.9.2", BOTH),
         ("requirements.txt", "# why", "# because", NONE),
         ("requirements.txt", "ruff==1", "ruff==2", NONE),
         ("requirements.txt", "ipykernel==1", "ipykernel==2", BOTH),
