@@ -57,8 +57,15 @@ class Backend(ABC):
     names: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
     @abstractmethod
-    def on_accelerator(self) -> bool:
-        """Whether the framework has found a GPU, or another device than a processor."""
+    def accelerator(self) -> str:
+        """The name of the GPU, or TPU, that the framework has found; "" if none."""
+
+    def peak_memory(self) -> int | None:
+        """Bytes of the accelerator's memory held at most so far, as it counts itself.
+
+        None without an accelerator, or where the framework does not tell.
+        """
+        return None
 
     @abstractmethod
     def network(self, **arguments: Any) -> Any:

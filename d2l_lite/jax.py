@@ -59,8 +59,12 @@ class JAX(Backend):
         "norm": {"weight": "scale", "running_mean": "mean", "running_var": "var"},
     }
 
-    def on_accelerator(self) -> bool:
-        return device().platform != "cpu"
+    def accelerator(self) -> str:
+        return "" if device().platform == "cpu" else device().device_kind
+
+    def peak_memory(self) -> int | None:
+        # A processor has no statistics.
+        return (device().memory_stats() or {}).get("peak_bytes_in_use")
 
     def network(self, **arguments) -> nnx.Module:
         # Only shapes are made here: drawing Flax's own weights would compile for

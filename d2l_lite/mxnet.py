@@ -70,8 +70,8 @@ class MXNet(Backend):
     }
     names = {"norm": {"weight": "gamma", "bias": "beta"}}
 
-    def on_accelerator(self) -> bool:
-        return device() != mx.cpu()
+    def accelerator(self) -> str:
+        return "" if device() == mx.cpu() else "GPU"
 
     def network(self, **arguments) -> gluon.Block:
         return models.DenseNet(**arguments)

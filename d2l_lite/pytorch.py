@@ -64,8 +64,13 @@ class PyTorch(Backend):
         nn.AvgPool2d: "pool",
     }
 
-    def on_accelerator(self) -> bool:
-        return device().type != "cpu"
+    def accelerator(self) -> str:
+        kind = device().type
+        names = {"cpu": "", "mps": "the GPU of this Mac"}
+        return names[kind] if kind in names else torch.cuda.get_device_name()
+
+    def peak_memory(self) -> int | None:
+        return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
 
     def network(self, **arguments) -> nn.Module:
         return models.DenseNet(**arguments)

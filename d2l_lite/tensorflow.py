@@ -67,8 +67,15 @@ class TensorFlow(Backend):
         },
     }
 
-    def on_accelerator(self) -> bool:
-        return device() != "CPU:0"
+    def accelerator(self) -> str:
+        found = tf.config.list_physical_devices("GPU")
+        details = tf.config.experimental.get_device_details
+        return details(found[0]).get("device_name", "GPU") if found else ""
+
+    def peak_memory(self) -> int | None:
+        if not self.accelerator():
+            return None
+        return tf.config.experimental.get_memory_info(device())["peak"]
 
     def network(self, **arguments) -> keras.Model:
         return models.DenseNet(**arguments)

@@ -83,6 +83,14 @@ class RunFolder:
             self._write_readable(model, history)
         return State(metadata["generator"], history)
 
+    def peak_memory(self) -> int:
+        """MiB held at most, by the run's earlier processes too.
+
+        Of the accelerator's memory where the framework counts that, else the process's.
+        """
+        device = self.module.backend.peak_memory()
+        return max(self.peak, peak_memory() if device is None else device >> 20)
+
     def keep(self, model: Any, step: Step, state: State) -> None:
         """Replace the state by a newer one, and the files for readers with it.
 
@@ -97,7 +105,7 @@ class RunFolder:
         if not all(np.isfinite(array).all() for array in arrays.values()):
             where = f"the end of epoch {len(state.history)}"
             raise TrainingDiverged(where, "not all weights are finite", state.history)
-        self.peak = max(self.peak, peak_memory())
+        self.peak = self.peak_memory()
         metadata = {
             "format": FORMAT,
             "framework": self._framework,

@@ -13,7 +13,7 @@ SCALES = ("quick", "full")
 def accelerator() -> bool:
     """Whether a framework module of the library that is loaded has an accelerator."""
     modules = (sys.modules.get(f"d2l_lite.{name}") for name in PACKAGES)
-    return any(module.backend.on_accelerator() for module in modules if module)
+    return any(module.backend.accelerator() for module in modules if module)
 
 
 def named() -> str | None:

@@ -9,6 +9,8 @@
 - `plain`: a line per epoch and, in a notebook, the figure at the end;
 - `json`: an object per epoch, one a line, with the columns of `History`;
 - `none`: silence.
+
+All but the last two begin with a line that says on which device the training runs.
 """
 
 import json
@@ -34,6 +36,9 @@ class Silent:
 
     def __post_init__(self) -> None:
         """Training begins."""
+
+    def begin(self, where: str) -> None:
+        """The first step comes next, on the devices that `where` names."""
 
     def step(self, epoch: int, images: int, results: Results) -> None:
         """A batch of so many images of the epoch (from 1) was trained on.
@@ -63,6 +68,9 @@ class Silent:
 
 class Plain(Silent):
     """A line per epoch on standard output; in a notebook the figure at the end."""
+
+    def begin(self, where: str) -> None:
+        print(f"training on {where}", flush=True)
 
     def epoch(self, history: History) -> None:
         print(self.line(history), flush=True)
@@ -97,6 +105,9 @@ class Bar(Silent):
             dynamic_ncols=True,
         )
 
+    def begin(self, where: str) -> None:
+        self.bar.write(f"training on {where}", file=sys.stdout)
+
     def step(self, epoch: int, images: int, results: Results) -> None:
         self.bar.set_description(f"epoch {epoch}/{self.max_epochs}", refresh=False)
         if results:
@@ -122,6 +133,9 @@ class Live(Silent):
 
         self.handle = display(History().plot(), display_id=True)
         self.seen, self.shown = self.images_done, ""
+
+    def begin(self, where: str) -> None:
+        print(f"training on {where}", flush=True)
 
     def step(self, epoch: int, images: int, results: Results) -> None:
         self.seen += images

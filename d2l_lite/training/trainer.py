@@ -148,6 +148,7 @@ class Trainer:
         images = self.epoch_images(data.train)
         mode = self.progress if self.primary else "none"
         progress = reporter(mode, self.max_epochs, images, len(history) * images)
+        progress.begin(self._where())
         try:
             while len(history) < self.max_epochs:
                 row = self._train_epoch(step, data.train, rng, history, progress)
@@ -165,6 +166,10 @@ class Trainer:
         finally:
             progress.close()
         return history
+
+    def _where(self) -> str:
+        name = self.backend.accelerator() or "the processor"
+        return name if self.devices == 1 else f"{self.devices} devices ({name})"
 
     def epoch_images(self, train: Any) -> int:
         """The number of images of a set that an epoch trains on."""

@@ -39,6 +39,11 @@ def test_same_public_names():
         assert all(hasattr(d2l(name), public) for public in names[name])
 
 
+def test_a_processor_is_no_accelerator(framework):
+    assert framework.backend.accelerator() == ""
+    assert framework.backend.peak_memory() is None
+
+
 def test_channels_are_counted_through(framework):
     weights = framework.get_weights(framework.build("densenet"))
     transitions = [

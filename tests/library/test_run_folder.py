@@ -233,3 +233,17 @@ def test_the_best_epoch_has_the_smallest_error_then_the_smallest_loss():
     assert best_epoch(history) == 3
     first = {name: values[:1] for name, values in asdict(history).items()}
     assert best_epoch(History(**first)) == 1
+
+
+def test_memory_is_the_accelerators_where_it_counts_its_own(tmp_path, monkeypatch):
+    run = RunFolder(tmp_path, toy)
+    own = run.peak_memory()
+    assert 10 < own < 100_000
+    # 3 GiB, then less again: the most counts, also in a later process of the run.
+    monkeypatch.setattr(toy.backend, "peak_memory", lambda: 3 << 30)
+    fit(tmp_path, 1)
+    monkeypatch.setattr(toy.backend, "peak_memory", lambda: 2 << 30)
+    assert RunFolder(tmp_path, toy).peak_memory() == 2048
+    later = RunFolder(tmp_path, toy)
+    toy.train(toy.toy_model(), 2, later)
+    assert later.peak_memory() == 3072

@@ -17,7 +17,7 @@ def loaded(monkeypatch):
         monkeypatch.delitem(sys.modules, f"d2l_lite.{name}", raising=False)
 
     def load(name, accelerator):
-        backend = SimpleNamespace(on_accelerator=lambda: accelerator)
+        backend = SimpleNamespace(accelerator=lambda: "GPU" if accelerator else "")
         module = SimpleNamespace(backend=backend)
         monkeypatch.setitem(sys.modules, f"d2l_lite.{name}", module)
 

@@ -1,6 +1,7 @@
 """python -m d2l_lite train, plot and compare: the recipe, the folder, every error."""
 
 import json
+import os
 import tomllib
 
 import numpy as np
@@ -98,6 +99,15 @@ def test_what_is_not_typed_is_the_recipes(tmp_path, monkeypatch):
     assert {"--dataset=svhn", "--batch-size=32", "--epochs=40"} < set(found)
 
 
+def test_what_a_framework_reads_as_it_starts(train, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "true")
+    assert train()[0] == 0
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    # What the caller has set stays.
+    assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "true"
+
+
 # --- the folder of a run ------------------------------------------------------------
 
 
@@ -105,7 +115,12 @@ def test_a_run_and_what_it_leaves(train, tmp_path, data):
     status, out, err = train("--schedule", "one-cycle", "--no-augment", seed=4)
     assert (status, err) == (0, "")
     lines = out.splitlines()
-    assert [line[:9] for line in lines] == ["epoch 1/2", "epoch 2/2", "run: 2 ep"]
+    assert [line[:9] for line in lines] == [
+        "training ",
+        "epoch 1/2",
+        "epoch 2/2",
+        "run: 2 ep",
+    ]
     folder = tmp_path / "run"
     assert sorted(path.name for path in folder.glob("[!.]*")) == [
         "best.safetensors",

@@ -274,14 +274,21 @@ def test_without_a_terminal_a_line_per_epoch(capsys, monkeypatch):
     monkeypatch.delenv("D2L_LITE_PROGRESS", raising=False)
     _, _, history = train()
     out, err = capsys.readouterr()
-    assert out.splitlines()[1] == (
+    assert out.splitlines()[0] == "training on the processor"
+    assert out.splitlines()[2] == (
         f"epoch 2/2  train loss {history.train_loss[1]:.4f} "
         f"accuracy {history.train_accuracy[1]:.4f}  "
         f"validation loss {history.validation_loss[1]:.4f} "
         f"accuracy {history.validation_accuracy[1]:.4f}"
     )
-    assert len(out.splitlines()) == 2
+    assert len(out.splitlines()) == 3
     assert err == ""
+
+
+@pytest.mark.parametrize("devices, place", [(1, "T4"), (2, "2 devices (T4)")])
+def test_the_first_line_names_the_devices(capsys, devices, place):
+    train(progress="plain", accelerator="T4", devices=devices)
+    assert capsys.readouterr().out.splitlines()[0] == f"training on {place}"
 
 
 def test_bar_on_stderr_lines_on_stdout(capsys, monkeypatch):
@@ -289,7 +296,7 @@ def test_bar_on_stderr_lines_on_stdout(capsys, monkeypatch):
     train()
     out, err = capsys.readouterr()
     lines = [line for line in out.replace("\r", "\n").splitlines() if line.strip()]
-    assert [line[:9] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert [line[:9] for line in lines] == ["training ", "epoch 1/2", "epoch 2/2"]
     assert "epoch 1/2:" in err
     assert "images/s" in err
     assert "/128 [" in err  # two epochs of two batches of 32
@@ -331,7 +338,7 @@ def test_a_terminal_gets_a_bar_that_is_gone_at_the_end():
     os.close(terminal)
     assert "images/s" in shown
     assert shown.split("\r")[-2].strip() == ""  # overwritten by blanks
-    assert len([line for line in run.stdout.splitlines() if line.strip()]) == 2
+    assert len([line for line in run.stdout.splitlines() if line.strip()]) == 3
 
 
 @pytest.fixture(scope="module")
@@ -370,7 +377,11 @@ def test_plain_notebook_has_lines_then_one_figure(notebook):
     kinds, figures, text = outputs(notebook[1])
     assert kinds == ["stdout", "display_data", "execute_result"]
     assert len(figures) == 1
-    assert [line[:9] for line in text.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+    assert [line[:9] for line in text.splitlines()] == [
+        "training ",
+        "epoch 1/2",
+        "epoch 2/2",
+    ]
     assert notebook[1].outputs[2].data["text/plain"].startswith("History(epochs=2,")
 
 

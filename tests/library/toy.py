@@ -63,6 +63,7 @@ class SoftmaxTrainer(Trainer):
     """Softmax regression; the model is a dict with one 3×2 array."""
 
     log: list = field(default_factory=list)
+    accelerator: str = ""  # what the framework has found
 
     def prepare(self, model):
         velocity = np.zeros_like(model["weight"])
@@ -97,10 +98,16 @@ class SoftmaxTrainer(Trainer):
 
             return predict
 
-        return SimpleNamespace(evaluator=evaluator)
+        return SimpleNamespace(
+            evaluator=evaluator, accelerator=lambda: self.accelerator
+        )
 
     def steps(self):
         return [entry for entry in self.log if entry[0] == "step"]
+
+
+# Of the toy as a framework's module: it has no accelerator that counts memory.
+backend = SimpleNamespace(peak_memory=lambda: None)
 
 
 def toy_model():
