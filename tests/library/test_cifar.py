@@ -3,6 +3,7 @@
 import hashlib
 import io
 import tarfile
+from functools import cache
 
 import numpy as np
 import pytest
@@ -41,6 +42,7 @@ def write_folder(folder, files):
     return folder
 
 
+@cache  # gzip writes the time of day: made twice, it would be another file
 def packed(loader):
     """An archive as it is published, with members that nobody asks for."""
     file = io.BytesIO()

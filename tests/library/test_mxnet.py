@@ -1,5 +1,8 @@
 """MXNet's operators take what NumPy computed, whichever NumPy it is."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from frameworks import FRAMEWORKS, d2l
@@ -36,3 +39,21 @@ def test_shapes_of_numpy_in_a_graph(mx):
     net = Columns()
     net.hybridize()
     assert net(mx.np.ones(8)).shape == (4, 2)
+
+
+def test_pad_knows_its_mode(mx):
+    padded = mx.np.pad(mx.np.ones(2), (1, 0), mode="constant")
+    np.testing.assert_array_equal(padded.asnumpy(), [0, 1, 1])
+
+
+def test_every_name_of_numpy_that_mxnet_uses_is_there(mx):
+    """In all of its modules, whatever name NumPy goes by in them."""
+    missing = set()
+    for path in Path(mx.__file__).parent.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        aliases = re.findall(r"^\s*import numpy as (\w+)", text, re.MULTILINE)
+        for alias in set(aliases):
+            used = re.findall(rf"(?<![\w.]){alias}\.([A-Za-z]\w*)", text)
+            missing |= {name for name in used if not hasattr(np, name)}
+    # Named in a docstring, and in MXNet's tools for its own tests.
+    assert missing <= {"int"}
