@@ -22,7 +22,7 @@ results=${OUT:-_build/gpu} records=${OUT:-chapters/files}
 depths="100 40 70" size=full epochs=10 allowed=1
 if [ -n "${D2L_DRY_RUN:-}" ]; then
   records=$results depths=22 size=quick epochs=1 allowed=10
-elif ! nvidia-smi -L; then
+elif ! nvidia-smi -L 2>/dev/null; then
   echo "no GPU here; D2L_DRY_RUN=1 lets the processor stand in"
   exit 1
 fi
@@ -81,13 +81,13 @@ if [ "$size" = full ] && ! timeout 20 "$PYTHON" -c "$full" 2>/dev/null; then
   echo "the full data set is not here: 4,000 images"
   size=quick
 fi
-rm -rf "$results/training"
+training=$results/training-$(date +%Y%m%d-%H%M%S)
 before 530 training "$PYTHON" -m d2l_lite train --framework "${found[0]}" \
   --network densenet --dataset fashion-mnist --scale $size --epochs $epochs \
   --batch-size 256 --schedule one-cycle --precision bfloat16 \
-  --out "$results/training" || failed="$failed training"
+  --out "$training" || failed="$failed training"
 # What is kept of a training is its record.
-rm -f "$results"/training/*.safetensors
+rm -f "$training"/*.safetensors
 
 echo "== $SECONDS s${failed:+, failed:$failed}"
 [ -z "$failed" ]

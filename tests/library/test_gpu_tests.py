@@ -26,6 +26,22 @@ def test_without_a_gpu_one_line_says_so():
     assert line.endswith("no GPU here: nvidia-smi names none")
 
 
+def test_the_measurement_needs_a_gpu_as_well(tmp_path):
+    fails = tmp_path / "nvidia-smi"
+    fails.write_text("#!/bin/sh\nexit 6\n")
+    fails.chmod(0o755)
+    settings = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "D2L_DRY_RUN": ""}
+    done = subprocess.run(
+        [ROOT / "benchmarks" / "gpu.sh"],
+        env=os.environ | settings | {"OUT": str(tmp_path / "out")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stdout.startswith("no GPU here; D2L_DRY_RUN=1 lets")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.fixture
 def comparison(monkeypatch):
     monkeypatch.syspath_prepend(GPU)
