@@ -14,7 +14,7 @@ if [ -z "${PYTHON:-}" ]; then
   PYTHON=python3
   [ -x .venv/bin/python ] && PYTHON=.venv/bin/python
 fi
-export PYTHONPATH=$PWD PYTHONUNBUFFERED=1 D2L_LITE_PROGRESS=plain
+export PYTHONPATH=$PWD PYTHONUNBUFFERED=1 D2L_LITE_PROGRESS=plain TF_CPP_MIN_LOG_LEVEL=3
 # Several processes use the GPU at a time: each takes memory as it needs it.
 export TF_FORCE_GPU_ALLOW_GROWTH=true XLA_PYTHON_CLIENT_PREALLOCATE=false
 
