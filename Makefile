@@ -5,7 +5,7 @@ PORT ?= 8000
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install book pdf serve test test-latest check nbval pytest bench format clean
+.PHONY: help install book pdf serve test test-latest test-gpu check nbval pytest bench format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ test-latest:  ## all notebooks as in Colab, with the newest packages (.venv-late
 	.venv-latest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager \
 		--requirement requirements-latest.txt
 	.venv-latest/bin/python -m book colab
+
+test-gpu: install  ## each framework on this machine's GPU, and every notebook there
+	$(BIN)/python -m pytest tests/gpu
 
 check: install  ## linters, and files that are generated but no longer up to date
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import figure, machine
-from benchmarks.race import ROOT, THREADS, Benchmark, RaceError, run
+from benchmarks.race import ROOT, Benchmark, RaceError, run
 from benchmarks.races import BENCHMARKS
 from benchmarks.record import FOLDER, Race, Record
 from d2l_lite import PACKAGES, TITLES, installed
@@ -23,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         benchmark = BENCHMARKS[name]
         if options.list:
             print(f"{name}: {len(benchmark.races)} races")
+            continue
+        if benchmark.gpu and not (machine.gpu() or machine.dry_run()):
+            print(f"{name}: no GPU here, nvidia-smi names none")
             continue
         try:
             _measure(name, benchmark, options)
@@ -89,9 +92,9 @@ def _record(
         benchmark=name,
         command=command,
         date=time.strftime("%Y-%m-%d"),
-        machine=machine.describe(),
+        machine=machine.describe() | (machine.gpu() if benchmark.gpu else {}),
         packages=machine.versions(frameworks, benchmark.packages),
-        threads=THREADS,
+        threads=max(e.threads for race in benchmark.races for e in race.entries),
         rounds=rounds,
         races=tuple(reached),
     )

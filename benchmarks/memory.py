@@ -19,6 +19,10 @@ that the chapter "Memory" reads
   two further processes that wait for each other, so whatever else the machine does hits
   both. glibc and MXNet are as they are by default, for giving back takes time.
 
+On a GPU (not MXNet) `peak_mib` is what the framework itself has counted there after two
+steps, less what it had before them. These rows have a file of their own, which names
+the GPU and its driver.
+
 Each call replaces the rows of its framework and depths. JAX compiles for minutes. Linux
 only. The committed rows: two cores of an x86-64 processor, no accelerator, the
 environment of `python -m book env`, so one thread; `package` has the versions.
@@ -39,11 +43,12 @@ from typing import Any
 
 from csv_files import FILES, package, record
 from finished_step import finished_step
+from machine import SHARED_GPU, gpu
 from resident import forget, resident
 
 from d2l_lite import PACKAGES
 
-FILE = FILES / "memory" / "peak.csv"
+FOLDER = FILES / "memory"
 GIVE_BACK = {
     # From so many bytes on, glibc asks the system for memory and gives it back at once.
     "MALLOC_MMAP_THRESHOLD_": "32768",
@@ -73,6 +78,13 @@ def training_step(
 
 def send_peak(pipe: Connection, framework: str, *network: Any) -> None:
     train = training_step(framework, *network)
+    if gpu():
+        backend = importlib.import_module(f"d2l_lite.{framework}").backend
+        before = backend.peak_memory()
+        train()
+        train()
+        pipe.send((backend.peak_memory() - before) / 2**20)
+        return
     before = held()
     train()
     if framework in ("jax", "tensorflow"):  # which wrote a program in the first step
@@ -107,7 +119,10 @@ def measure(framework: str, depth: int, batch_size: int, turns: int) -> list[dic
     networks = [(framework, depth, efficient, batch_size) for efficient in (0, 1)]
     settings = dict(os.environ)
     os.environ |= GIVE_BACK
-    peaks = [started(send_peak, *network).recv() for network in networks]
+    pipes = (started(send_peak, *network) for network in networks)
+    if gpu():  # where each counts its own, and JAX compiles for long
+        pipes = list(pipes)
+    peaks = [pipe.recv() for pipe in pipes]
     for name in GIVE_BACK:
         del os.environ[name]
     os.environ |= settings
@@ -131,7 +146,8 @@ def measure(framework: str, depth: int, batch_size: int, turns: int) -> list[dic
             "batch": batch_size,
             "peak_mib": f"{peak:.0f}",
             "time": f"{(1, ratio)[efficient]:.2f}",
-            "seconds": f"{median(seconds[efficient]):.2f}",
+            "seconds": f"{median(seconds[efficient]):.3g}",
+            **gpu(),
         }
         for efficient, peak in enumerate(peaks)
     ]
@@ -139,16 +155,19 @@ def measure(framework: str, depth: int, batch_size: int, turns: int) -> list[dic
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("framework", choices=PACKAGES)
+    frameworks = [name for name in PACKAGES if name != "mxnet" or not gpu()]
+    parser.add_argument("framework", choices=frameworks)
     parser.add_argument("depths", type=int, nargs="+", help="such as 40 70 100")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=FILE)
+    name = "peak-gpu.csv" if gpu() else "peak.csv"
+    parser.add_argument("--output", type=Path, default=FOLDER / name)
     options = parser.parse_args()
     options.output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as cache:
         # What JAX has compiled for the peak it need not compile again for the time.
         os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
+        os.environ |= SHARED_GPU
         for depth in options.depths:
             rows = measure(options.framework, depth, options.batch_size, options.turns)
             record(rows, options.output, replaced=["framework", "depth", "efficient"])

@@ -77,11 +77,13 @@ class Benchmark:
         rounds: how often each contender's turn comes; an even number gives each of two
             the better place, whichever that is, as often.
         packages: distributions whose versions matter, besides the frameworks' own.
+        gpu: whether it needs one.
     """
 
     races: Sequence[Race]
     rounds: int = 7
     packages: Sequence[str] = ()
+    gpu: bool = False
 
 
 class _Process:

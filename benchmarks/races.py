@@ -1,9 +1,11 @@
 """The benchmarks by name: who races whom, at what, and what ours is to reach."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from benchmarks.machine import SHARED_GPU, dry_run
 from benchmarks.race import Benchmark, Entry, Race
 from benchmarks.workload import Workload
 from d2l_lite import PACKAGES
@@ -315,12 +317,48 @@ def memory_efficient() -> Benchmark:
     return Benchmark(races, rounds=7, packages=["torchvision"])
 
 
+def gpu() -> Benchmark:
+    """Training in bfloat16 on a GPU, against each framework's own way."""
+    works = [
+        ("plain-32", LOOPS, replace(PLAIN, batch_size=256)),
+        ("densenet121-224", REFERENCES, replace(LARGE, batch_size=64, steps=8)),
+    ]
+    packages = ["optax", "torchvision"]
+    if dry_run():
+        works = [("plain-32", LOOPS, replace(PLAIN, batch_size=4, steps=1))]
+        packages = ["optax"]
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+    visible = {"CUDA_VISIBLE_DEVICES": chosen, "JAX_PLATFORMS": ""}
+    # Compilers of GPU code use more than two cores.
+    shared = {"threads": 8, "environment": SHARED_GPU | visible}
+
+    def entries(framework: str, name: str, work: Workload) -> Iterator[Entry]:
+        ours = {"framework": framework, "workload": work, "precision": "bfloat16"}
+        yield library("Trainer", "library.train", **ours)
+        mixed = f"{framework}.mixed"
+        yield peer(name, mixed, workload=work)
+        if framework == "pytorch":
+            last = {"workload": work, "channels_last": True}
+            yield peer(f"{name}, channels last", mixed, **last)
+
+    races = []
+    for task, names, work in works:
+        sizes = f"{work.size}×{work.size}, batch {work.batch_size}, bfloat16"
+        title = f"training {work.network}, {sizes}"
+        for framework in ("pytorch", "tensorflow", "jax"):
+            found = entries(framework, names[framework], work)
+            given = [replace(entry, **shared) for entry in found]
+            races.append(Race(framework, task, title, "images/s", given))
+    return Benchmark(races, rounds=5, packages=packages, gpu=True)
+
+
 BENCHMARKS = {
     benchmark.__name__: benchmark()
     for benchmark in (
         compiling,
         data,
         first_step,
+        gpu,
         inference,
         memory_efficient,
         profile,

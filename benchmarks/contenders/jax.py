@@ -51,7 +51,19 @@ def bare(workload: Workload, optimised: bool = True) -> Run:
 
 def reference(workload: Workload) -> Run:
     """`nnx.jit`, `nnx.Optimizer` and `nnx.MultiMetric`, as in Flax's guide."""
+    return _loop(_network(workload), workload)
+
+
+def mixed(workload: Workload) -> Run:
+    """The same with Flax's layers computing in bfloat16."""
     model = _network(workload)
+    for _, layer in nnx.iter_graph(model):
+        if isinstance(layer, nnx.BatchNorm | nnx.Conv | nnx.Linear):
+            layer.dtype = jnp.bfloat16
+    return _loop(model, workload)
+
+
+def _loop(model: nnx.Module, workload: Workload) -> Run:
     optimizer = nnx.Optimizer(model, SGD, wrt=nnx.Param)
     metrics = nnx.MultiMetric(
         accuracy=nnx.metrics.Accuracy(), loss=nnx.metrics.Average("loss")
@@ -59,7 +71,7 @@ def reference(workload: Workload) -> Run:
     images, labels = _batches(workload)
 
     def loss_function(model, X, y):
-        logits = model(X)
+        logits = model(X).astype(jnp.float32)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
         return losses.mean(), logits
 

@@ -6,11 +6,16 @@ from benchmarks.contender import Run
 from benchmarks.workload import Workload
 
 
-def train(framework: str, workload: Workload, memory_efficient: bool = False) -> Run:
+def train(
+    framework: str,
+    workload: Workload,
+    memory_efficient: bool = False,
+    precision: str = "float32",
+) -> Run:
     """The step of `Trainer`, as its loop calls it."""
     d2l = importlib.import_module(f"d2l_lite.{framework}")
     model = d2l.build(workload.network, memory_efficient=memory_efficient)
-    step = d2l.Trainer(max_epochs=1).prepare(model)
+    step = d2l.Trainer(max_epochs=1, precision=precision).prepare(model)
     batches = list(zip(*workload.batches()))
 
     def run() -> None:

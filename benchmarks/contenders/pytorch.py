@@ -1,6 +1,7 @@
 """PyTorch without the book's library: bare loops, torchvision's networks, its data."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from types import ModuleType
 
@@ -41,15 +42,31 @@ def bare(workload: Workload, channels_last: bool = True, compiled: bool = False)
 
 def reference(workload: Workload, **options: bool) -> Run:
     """The loop of PyTorch's tutorials."""
-    model, loss_function = _network(workload, **options), nn.CrossEntropyLoss()
-    optimizer = torch.optim.SGD(model.train().parameters(), **SGD)
+    return _loop(_network(workload, **options), workload, nullcontext)
+
+
+def mixed(workload: Workload, channels_last: bool = False) -> Run:
+    """The same in bfloat16, as PyTorch's guide to mixed precision has it, on a GPU."""
+    form = torch.channels_last if channels_last else torch.contiguous_format
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = _network(workload).to(device, memory_format=form)
+    return _loop(model, workload, partial(torch.autocast, device, torch.bfloat16))
+
+
+def _loop(
+    model: nn.Module, workload: Workload, context: Callable[[], AbstractContextManager]
+) -> Run:
+    loss_function, parameters = nn.CrossEntropyLoss(), list(model.train().parameters())
+    optimizer, device = torch.optim.SGD(parameters, **SGD), parameters[0].device
     images, labels = map(torch.from_numpy, workload.batches())
 
     def run() -> None:
         running_loss = 0.0
         for X, y in zip(images, labels):
+            X, y = X.to(device), y.to(device)
             optimizer.zero_grad()
-            loss = loss_function(model(X), y)
+            with context():
+                loss = loss_function(model(X), y)
             loss.backward()
             optimizer.step()
             running_loss += loss.item()

@@ -57,6 +57,16 @@ def reference(workload: Workload) -> Run:
     return lambda: model.fit(data, shuffle=False, verbose=0)
 
 
+def mixed(workload: Workload) -> Run:
+    """The same under Keras' policy of mixed precision, in bfloat16."""
+    usual = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        return reference(workload)
+    finally:
+        keras.config.set_dtype_policy(usual)
+
+
 def call(workload: Workload) -> Run:
     """`model(images)`."""
     model = _network(workload)

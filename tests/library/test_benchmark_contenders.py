@@ -80,6 +80,9 @@ def test_contenders_do_a_turn_in_each_framework(framework: str, monkeypatch) -> 
     predicting = "predict" if framework == "tensorflow" else "inference"
     for function in ("bare", "reference", predicting):
         find(f"{framework}.{function}")(workload)()
+    if framework != "mxnet":
+        find("library.train")(**library, precision="bfloat16")()
+        find(f"{framework}.mixed")(workload)()
 
 
 def test_the_processor_does_as_many_operations_as_the_workload(monkeypatch) -> None:

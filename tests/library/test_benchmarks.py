@@ -158,6 +158,29 @@ def test_a_failure_leaves_the_record_alone(fake, tmp_path, monkeypatch, capsys) 
     assert not (tmp_path / "fake.json").exists()
 
 
+def test_a_gpu_is_what_nvidia_smi_names(tmp_path, monkeypatch, capsys) -> None:
+    asked = tmp_path / "nvidia-smi"
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("D2L_DRY_RUN", raising=False)
+
+    def answers(script: str) -> dict[str, str]:
+        asked.write_text(f"#!/bin/sh\n{script}\n")
+        asked.chmod(0o755)
+        return machine.gpu()
+
+    two = "echo NVIDIA T4, 550.54\necho NVIDIA L4, 550.54"
+    assert answers(two) == {"gpu": "NVIDIA T4", "driver": "550.54"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert answers(two) == {}
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    # So it is on machines that have the driver's programs only.
+    assert answers("echo no devices were found; exit 6") == {}
+    assert command.main(["gpu", "--output", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "gpu: no GPU here, nvidia-smi names none\n"
+    assert not (tmp_path / "gpu.json").exists()
+
+
 def test_an_unknown_name_gets_the_known_ones(capsys) -> None:
     with pytest.raises(SystemExit) as exit:
         command.main(["quickest"])
