@@ -65,7 +65,7 @@ else
 endif
 
 test-colab: install .venv-colab/installed  ## all notebooks beside Colab's packages (8 GB: torch brings CUDA)
-	$(COLAB) --requirement requirements-latest.txt
+	$(COLAB) keras tensorflow torch
 	$(BIN)/python -m book colab --python .venv-colab/bin/python
 
 # Whatever is installed, each call brings the newest.
