@@ -55,12 +55,14 @@ COLAB := .venv-colab/bin/python -m pip install --quiet --constraint constraints-
 	.venv-colab/bin/python -m pip uninstall --quiet --yes d2l-lite tyro
 	@touch $@
 
-# The first cells for real; then pip's resolver, with all of Colab's packages to keep.
+# The first cells for real, but for TensorFlow's, which is PyTorch's with another check at its end; then pip's
+# resolver, with all of Colab's packages to keep.
 test-first-cells: install $(if $(PYTHON313),.venv-colab/installed)  ## the notebooks' first cells beside Colab's packages
 ifeq ($(PYTHON313),)
 	@echo "$(NO_PYTHON313): the notebooks' first cells were not tested."; test "$$CI" != true
 else
-	$(BIN)/python -m book colab --python .venv-colab/bin/python --chapter memory --only-first-cells
+	$(BIN)/python -m book colab --python .venv-colab/bin/python --chapter memory --only-first-cells \
+		--framework pytorch --framework jax --framework mxnet
 	$(COLAB) --no-build-isolation --ignore-installed --dry-run .
 endif
 

@@ -48,12 +48,20 @@ if "google.colab" in sys.modules or "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
 _MXNET = """\
 pip install -q --root-user-action ignore --no-deps {} && \\
         """
-# A module that was imported before stays in use until the session is restarted.
-_FLAX = """\
+_END = {
+    # A module that was imported before stays in use until the session is restarted.
+    "jax": """\
     from importlib.metadata import version
     if "flax" in sys.modules and sys.modules["flax"].__version__ != version("flax"):
         sys.exit("An older Flax is in use: restart the session, then run all cells.")
-"""
+""",
+    # Colab's machines with TPU have none, and pip's would not know the TPU.
+    "tensorflow": """\
+    from importlib.util import find_spec
+    if find_spec("tensorflow") is None:
+        sys.exit("This runtime has no TensorFlow: take one with a CPU or a GPU.")
+""",
+}
 _SHARE = {
     "jax": """\
     # Take GPU memory as it is needed: other notebooks use the same GPU.
@@ -183,7 +191,7 @@ def _banner(book: Book, chapter: Chapter, framework: str, labels: Labels) -> str
 def installation(book: Book, chapter: Chapter, framework: str) -> str:
     """The cell that prepares Colab and Kaggle; it does nothing elsewhere.
 
-    Its packages fit each other and the GPU's driver: pip has to keep them all. MXNet
+    Their packages fit each other and the GPU's driver: pip has to keep them all. MXNet
     comes without its dependencies, for its metadata asks for an older NumPy.
     """
     folder = Path(book.repository[0]).name.removesuffix(".git")
@@ -196,8 +204,7 @@ def installation(book: Book, chapter: Chapter, framework: str) -> str:
         first=_MXNET.format(_mxnet(book)) if framework == "mxnet" else "",
         library={"jax": '".[jax]"', "mxnet": '".[mxnet]"'}.get(framework, "."),
     )
-    if framework == "jax":
-        cell += _FLAX
+    cell += _END.get(framework, "")
     if book.files(chapter):
         cell += f"    %cd -q ~/{folder}/chapters/{framework}\n"
     return cell.rstrip()

@@ -6,6 +6,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from contextlib import nullcontext
+from importlib.machinery import BuiltinImporter, PathFinder
 from importlib.metadata import version
 from unittest.mock import Mock
 
@@ -112,6 +113,20 @@ def test_the_first_cell_refuses_an_older_flax_in_use(
         monkeypatch.setitem(sys.modules, "flax", Mock(__version__=used))
         with pytest.raises(SystemExit, match="restart") if restart else nullcontext():
             exec(code, names)
+
+
+def test_the_first_cell_says_that_tensorflow_is_missing(
+    temporary_book: TemporaryBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = temporary_book.chapters(first=CHAPTER)
+    cell = installation(book, book.chapters[0], "tensorflow")
+    code = TransformerManager().transform_cell(cell)
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "meta_path", [BuiltinImporter, PathFinder])
+    with pytest.raises(SystemExit, match="no TensorFlow: take one with a CPU"):
+        exec(code, {"get_ipython": Mock(), "_exit_code": 0})
 
 
 def test_what_a_first_cell_keeps_is_enough_for_the_library() -> None:
