@@ -5,10 +5,10 @@ PORT ?= 8000
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install book pdf serve test test-latest test-gpu check nbval pytest bench format clean
+.PHONY: help install book pdf serve test test-first-cells test-colab test-latest test-gpu check nbval pytest bench format clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 install: .venv/installed  ## make .venv with everything that the book and its tests need
 
@@ -37,12 +37,43 @@ pdf: install  ## the whole book as a PDF, _build/pdf (needs Chromium, which prin
 serve: install  ## show the built site on http://localhost:8000 (PORT=… for another)
 	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
 
-test: check book pytest nbval  ## all tests: linters, stale files, pytest, every notebook
+test: check book pytest nbval test-first-cells  ## all tests: linters, stale files, pytest, every notebook
 
-# Colab's Python, where there is one. Whatever is installed, each call brings the newest.
-LATEST ?= $(shell python3.12 -c '' 2>/dev/null && echo python3.12 || echo $(PYTHON))
+# Colab's Python. pyenv's is found as well where another one is pyenv's choice.
+PYTHON313 ?= $(shell for python in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13; do \
+	"$$python" -c '' 2>/dev/null && echo "$$python" && break; done)
+NO_PYTHON313 := No python3.13, which is Colab's Python
+COLAB := .venv-colab/bin/python -m pip install --quiet --constraint constraints-colab.txt
+
+# Of Colab's packages those on which JAX's notebooks and MXNet's rest, in Colab's versions. The library brings
+# what it needs and goes again, with what Colab lacks: that is the first cells' to install.
+.venv-colab/installed: constraints-colab.txt pyproject.toml
+	$(if $(PYTHON313),,$(error $(NO_PYTHON313): install it, or call make PYTHON313=/path/to/python3.13))
+	$(PYTHON313) -m venv .venv-colab
+	$(COLAB) pip setuptools wheel
+	$(COLAB) --no-build-isolation flax ipykernel requests .
+	.venv-colab/bin/python -m pip uninstall --quiet --yes d2l-lite tyro
+	@touch $@
+
+# The first cells for real, but for TensorFlow's, which is PyTorch's with another check at its end; then pip's
+# resolver, with all of Colab's packages to keep.
+test-first-cells: install $(if $(PYTHON313),.venv-colab/installed)  ## the notebooks' first cells beside Colab's packages
+ifeq ($(PYTHON313),)
+	@echo "$(NO_PYTHON313): the notebooks' first cells were not tested."; test "$$CI" != true
+else
+	$(BIN)/python -m book colab --python .venv-colab/bin/python --chapter memory --only-first-cells \
+		--framework pytorch --framework jax --framework mxnet
+	$(COLAB) --no-build-isolation --ignore-installed --dry-run .
+endif
+
+test-colab: install .venv-colab/installed  ## all notebooks beside Colab's packages (8 GB: torch brings CUDA)
+	$(COLAB) keras tensorflow torch
+	$(BIN)/python -m book colab --python .venv-colab/bin/python
+
+# Whatever is installed, each call brings the newest.
 test-latest:  ## all notebooks as in Colab, with the newest packages (.venv-latest)
-	test -x .venv-latest/bin/python || $(LATEST) -m venv .venv-latest
+	$(if $(PYTHON313),,$(error $(NO_PYTHON313): install it, or call make PYTHON313=/path/to/python3.13))
+	test -x .venv-latest/bin/python3.13 || $(PYTHON313) -m venv --clear .venv-latest
 	.venv-latest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager \
 		--requirement requirements-latest.txt
 	.venv-latest/bin/python -m book colab

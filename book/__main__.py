@@ -1,6 +1,7 @@
 """Command line of the book: `python -m book --help` lists the subcommands."""
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +40,13 @@ def _options(arguments: Sequence[str] | None, book: Book) -> argparse.Namespace:
         if work in (_run, _colab):
             jobs = "notebooks at a time (default: 2)"
             command.add_argument("--jobs", type=_positive, default=2, help=jobs)
+        if work is _colab:
+            packages = "the Python with Colab's packages (default: this one)"
+            command.add_argument(
+                "--python", type=_python, default=sys.executable, help=packages
+            )
+            first = "stop each notebook after the cell that installs the library"
+            command.add_argument("--only-first-cells", action="store_true", help=first)
         if work is _run:
             forced = "execute unchanged ones too"
             command.add_argument("--force", action="store_true", help=forced)
@@ -49,6 +57,13 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text}: must be at least 1")
     return int(text)
+
+
+def _python(text: str) -> Path:
+    found = shutil.which(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text}: there is no such program")
+    return Path(found).absolute()
 
 
 def _selection(book: Book, options: argparse.Namespace) -> tuple[list, list]:
@@ -79,7 +94,13 @@ def _run(book: Book, options: argparse.Namespace) -> None:
 def _colab(book: Book, options: argparse.Namespace) -> None:
     from book.build.colab import run_in_colab
 
-    run_in_colab(book, *_selection(book, options), jobs=options.jobs)
+    run_in_colab(
+        book,
+        *_selection(book, options),
+        python=options.python,
+        only_first_cells=options.only_first_cells,
+        jobs=options.jobs,
+    )
 
 
 def _pages(book: Book, options: argparse.Namespace) -> None:

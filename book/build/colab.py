@@ -3,11 +3,9 @@
 import json
 import os
 import re
-import site
 import subprocess
-import sysconfig
+import sys
 import tempfile
-import venv
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +19,7 @@ from book.build.inputs import ENVIRONMENT
 from book.build.kernel import CellFault, execute, stderr
 from book.build.run import Task, failure, fault
 from book.build.source import Book, BookError, Chapter
-from book.build.split import read_notebook, serialise
+from book.build.split import archive, read_notebook, serialise
 
 # The first cell looks for Colab's module. After it the module goes: JAX would use it.
 STARTUP = """\
@@ -45,20 +43,36 @@ del colab
 NEWS = re.compile(r"^(I\d{4} |WARNING: All log messages before absl).*$", re.MULTILINE)
 # Settings of the one who calls, which Colab does not have.
 FOREIGN = ("D2L_LITE_DATA", "MPLBACKEND", "PYTHONPATH", "XDG_CACHE_HOME")
+# Prints name and version of all packages; where there are two, what an import finds.
+VERSIONS = """\
+import json
+from importlib.metadata import distributions
+pairs = [(each.name.lower().replace("_", "-"), each.version)
+         for each in distributions()]
+print(json.dumps(dict(reversed(pairs))))
+"""
+# What a first cell may replace.
+FREE = {"": ("d2l-lite",), "jax": ("d2l-lite", "flax")}
 
 
 def run_in_colab(
-    book: Book, chapters: Iterable[Chapter], frameworks: Iterable[str], jobs: int = 1
+    book: Book,
+    chapters: Iterable[Chapter],
+    frameworks: Iterable[str],
+    python: Path = Path(sys.executable),
+    only_first_cells: bool = False,
+    jobs: int = 1,
 ) -> None:
     """Executes copies of the notebooks, `jobs` at a time; the book stays as it is.
 
-    What Colab offers are the packages of the Python that runs this. The copies, as far
-    as they came, are in _build/colab. Prints what notebooks write to stderr, for newer
-    packages may well warn. Raises BookError in the end: it names each cell that failed.
+    What Colab offers are the packages of `python`, which stay as they are. The copies,
+    as far as they came, are in _build/colab. Prints what notebooks write to stderr, for
+    newer packages may well warn. Raises BookError in the end: it names each cell that
+    failed, and each first cell that changed a package.
     """
     chapters = list(chapters)
     tasks = [
-        _task(book, chapter, framework)
+        _task(book, chapter, framework, only_first_cells)
         for framework in frameworks
         for chapter in chapters
     ]
@@ -67,8 +81,8 @@ def run_in_colab(
         tempfile.TemporaryDirectory(prefix="book-") as folder,
         ThreadPoolExecutor(jobs) as pool,
     ):
-        repository = _repository(book, Path(folder, "repository.git"))
-        results = pool.map(lambda task: _execute(book, task, repository), tasks)
+        packed = _archive(book, Path(folder, "archive.tar.gz"))
+        results = pool.map(lambda task: _execute(book, task, python, packed), tasks)
         for failed, warnings in tqdm(results, total=len(tasks), unit="notebook"):
             for text in filter(None, [*warnings, failed]):
                 tqdm.write(text)
@@ -82,63 +96,104 @@ def run_in_colab(
     print(f"{len(tasks)} notebooks with {code} code cells run as in Colab.")
 
 
-def _repository(book: Book, path: Path) -> Path:
-    """A repository of the working tree, committed or not, for notebooks to clone."""
-    branch = book.repository[1]
-    git = ["git", f"--git-dir={path}", f"--work-tree={book.root}"]
-    me = ["-c", "user.name=book", "-c", "user.email=book", "-c", "commit.gpgsign=false"]
+def _archive(book: Book, path: Path) -> Path:
+    """The working tree, committed or not, as the repository's archive has it."""
+    repository = path.with_suffix(".git")
+    git = ["git", f"--git-dir={repository}", f"--work-tree={book.root}"]
     for command in (
-        ["git", "init", "--quiet", "--bare", f"--initial-branch={branch}", str(path)],
+        ["git", "init", "--quiet", "--bare", str(repository)],
         [*git, "add", "--all"],
-        [*git, *me, "commit", "--quiet", "--message=Working tree"],
+        [*git, "write-tree"],
     ):
-        done = subprocess.run(command, cwd=book.root, capture_output=True, text=True)
-        if done.returncode:
-            raise BookError(f"git cannot copy the working tree: {done.stderr.strip()}")
+        tree = _output(command, book.root)
+    _output([*git, "archive", "--prefix=book/", f"--output={path}", tree], book.root)
     return path
 
 
-def _task(book: Book, chapter: Chapter, framework: str) -> Task:
+def _output(command: list[str], folder: Path) -> str:
+    """What a command prints. Raises BookError with its last words where it fails."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise BookError(f"{' '.join(command)} fails: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def _task(book: Book, chapter: Chapter, framework: str, only_first_cell: bool) -> Task:
     source = book.notebook_path(chapter, framework)
     notebook = read_notebook(source)
     if notebook is None:
         what = "missing or damaged; run `python -m book split`"
         raise BookError(what, book.relative(source))
+    if only_first_cell:
+        code = [cell.cell_type == "code" for cell in notebook.cells]
+        del notebook.cells[code.index(True) + 1 :]
     path = book.root / "_build" / "colab" / framework / f"{chapter.name}.ipynb"
     return Task(chapter, framework, path, notebook, inputs="")
 
 
-def _execute(book: Book, task: Task, repository: Path) -> tuple[str, list[str]]:
+def _execute(
+    book: Book, task: Task, python: Path, packed: Path
+) -> tuple[str, list[str]]:
     """Executes one notebook; returns its fault, if any, and its warnings."""
     failed = ""
+    cells = task.notebook.cells
+    first = next(cell for cell in cells if cell.cell_type == "code")
+    published = first.source
+    if archive(book) not in published:
+        what = f"its first cell does not fetch {archive(book)}"
+        raise BookError(f"{what}; run `python -m book split`", str(task))
+    first.source = published.replace(archive(book), packed.as_uri())
     with tempfile.TemporaryDirectory(prefix="colab-") as folder:
         machine = Path(folder)
-        manager = _manager(machine)
+        own = _overlay(machine / "venv", python)
+        before = _versions(own)
         content = machine / "content"
         content.mkdir()
+        environment = _environment(machine, own)
         try:
-            execute(
-                task.notebook, content, _environment(book, machine, repository), manager
-            )
+            execute(task.notebook, content, environment, _manager(machine, own))
         except CellFault as error:
-            failed = str(failure(book, task, error))
+            printed = "".join(output.get("text", "") for output in first.outputs)
+            failed = f"{failure(book, task, error)}\n{printed}"
+        after = _versions(own)
+    first.source = published
+    changes = [
+        f"{name} {version} → {after.get(name, 'removed')}"
+        for name, version in before.items()
+        if after.get(name) != version and name not in FREE.get(task.framework, FREE[""])
+    ]
+    if changes and not failed:
+        what = f"changes what was installed: {', '.join(changes)}"
+        failed = str(fault(book, task, cells.index(first), what))
     write_if_changed(task.path, serialise(task.notebook))
     warnings = [
         str(fault(book, task, index, f"writes to stderr:\n{text}"))
-        for index, cell in enumerate(task.notebook.cells)
+        for index, cell in enumerate(cells)
         if (text := NEWS.sub("", stderr(cell)).strip())
     ]
     return failed, warnings
 
 
-def _manager(machine: Path) -> AsyncKernelManager:
-    """For a kernel whose Python sees this one's packages and installs elsewhere."""
-    venv.create(machine / "venv", symlinks=True)
-    own = {"base": str(machine / "venv"), "platbase": str(machine / "venv")}
-    packages = Path(sysconfig.get_path("purelib", "venv", own))
-    lines = [f"site.addsitedir({folder!r})" for folder in site.getsitepackages()]
-    (packages / "colab.pth").write_text("import site; " + "; ".join(lines) + "\n")
-    python = Path(sysconfig.get_path("scripts", "venv", own), "python")
+def _versions(python: Path) -> dict[str, str]:
+    return json.loads(_output([str(python), "-c", VERSIONS], python.parent))
+
+
+def _overlay(folder: Path, python: Path) -> Path:
+    """A Python that sees the packages of another one and installs into `folder`."""
+    _output([str(python), "-m", "venv", "--without-pip", str(folder)], folder.parent)
+    own = folder / "bin" / "python"
+    where = "import json, site; print(json.dumps(site.getsitepackages()))"
+    seen = json.loads(_output([str(python), "-c", where], folder.parent))
+    (packages,) = json.loads(_output([str(own), "-c", where], folder.parent))
+    lines = [f"site.addsitedir({name!r})" for name in seen]
+    Path(packages, "colab.pth").write_text("import site; " + "; ".join(lines) + "\n")
+    pip = own.with_name("pip")
+    pip.write_text(f'#!/bin/sh\nexec "{own}" -m pip "$@"\n')
+    pip.chmod(0o755)
+    return own
+
+
+def _manager(machine: Path, python: Path) -> AsyncKernelManager:
     spec = {
         "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
         "display_name": "Colab",
@@ -150,7 +205,7 @@ def _manager(machine: Path) -> AsyncKernelManager:
     return AsyncKernelManager(kernel_name="colab", kernel_spec_manager=specs)
 
 
-def _environment(book: Book, machine: Path, repository: Path) -> dict[str, str]:
+def _environment(machine: Path, python: Path) -> dict[str, str]:
     home = machine / "home"
     startup = home / ".ipython" / "profile_default" / "startup" / "colab.py"
     write_if_changed(startup, STARTUP)
@@ -161,13 +216,12 @@ def _environment(book: Book, machine: Path, repository: Path) -> dict[str, str]:
         | ENVIRONMENT
         | {
             "HOME": str(home),
-            # Git gets the book's address from the cell and reads this repository.
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"url.{repository.as_uri()}.insteadOf",
-            "GIT_CONFIG_VALUE_0": book.repository[0],
+            "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
             # Downloads and the list of fonts serve all machines.
             "MPLCONFIGDIR": str(caches / "matplotlib"),
             "PIP_CACHE_DIR": os.environ.get("PIP_CACHE_DIR") or str(caches / "pip"),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            # Else a kernel's debugger warns of Python's frozen modules.
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         }
     )

@@ -1,5 +1,6 @@
 """Splits each chapter into one notebook per framework and writes the models."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,9 +13,65 @@ from book.build.files import write_if_changed
 from book.build.labels import Labels, read_labels
 from book.build.markdown import PlainMarkdown
 from book.build.models import models_text
-from book.build.source import FRAMEWORKS, Book, Chapter, belongs, cell_id
+from book.build.source import (
+    FRAMEWORKS,
+    Book,
+    BookError,
+    Chapter,
+    belongs,
+    cell_id,
+    read_text,
+)
 from d2l_lite import TITLES
 
+# What prepares Colab and Kaggle, whose `!` gives a cell's line to a shell.
+_CELL = """\
+import os
+import sys
+
+if "google.colab" in sys.modules or "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
+    if sys.version_info < (3, 11):
+        sys.exit("The book needs Python 3.11 or newer: take a newer runtime.")
+{share}    # Fetch the book and install its library; what is here stays as it is{but}.
+    !mkdir -p ~/{folder} && cd ~/{folder} && \\
+        curl -sSfLo archive \\
+        {archive} && \\
+        tar -xzf archive --strip-components 1 && \\
+        pip list --format freeze | grep -vE "^({free})=" >kept.txt && \\
+        {first}(pip install --no-build-isolation --constraint kept.txt {library} \\
+            >log 2>&1 || (grep -v satisfied log; false)) && \\
+        echo Installed: $(pip list --format freeze | grep -vxFf kept.txt)
+    if _exit_code:
+        sys.exit("Not installed, for the reason above. It takes internet; on Kaggle, "
+                 "switch that on in the settings.")
+"""
+_MXNET = """\
+pip install -q --root-user-action ignore --no-deps {} && \\
+        """
+_END = {
+    # A module that was imported before stays in use until the session is restarted.
+    "jax": """\
+    from importlib.metadata import version
+    if "flax" in sys.modules and sys.modules["flax"].__version__ != version("flax"):
+        sys.exit("An older Flax is in use: restart the session, then run all cells.")
+""",
+    # Colab's machines with TPU have none, and pip's would not know the TPU.
+    "tensorflow": """\
+    from importlib.util import find_spec
+    if find_spec("tensorflow") is None:
+        sys.exit("This runtime has no TensorFlow: take one with a CPU or a GPU.")
+""",
+}
+_SHARE = {
+    "jax": """\
+    # Take GPU memory as it is needed: other notebooks use the same GPU.
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+""",
+    "tensorflow": """\
+    # Take GPU memory as it is needed: other notebooks use the same GPU.
+    os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+""",
+}
 METADATA = {
     "kernelspec": {
         "display_name": "Python 3",
@@ -121,27 +178,48 @@ def _banner(book: Book, chapter: Chapter, framework: str, labels: Labels) -> str
         files = f"{url}/tree/{branch}/chapters/files/{chapter.name}"
         text += (
             f" It shares [files]({files}) with the notebooks of the other three: "
-            "outside Colab, run it in a clone of the repository."
+            "outside Colab and Kaggle, run it in a clone of the repository."
+        )
+    if framework == "mxnet":
+        text += (
+            " MXNet's last wheels have no GPU that today's CUDA serves: this notebook "
+            "runs on the processor."
         )
     return text
 
 
 def installation(book: Book, chapter: Chapter, framework: str) -> str:
-    """The cell that prepares Colab; it does nothing elsewhere."""
+    """The cell that prepares Colab and Kaggle; it does nothing elsewhere.
+
+    Their packages fit each other and the GPU's driver: pip has to keep them all. MXNet
+    comes without its dependencies, for its metadata asks for an older NumPy.
+    """
+    folder = Path(book.repository[0]).name.removesuffix(".git")
+    cell = _CELL.format(
+        share=_SHARE.get(framework, ""),
+        but=",\n    # but for an older Flax" if framework == "jax" else "",
+        folder=folder,
+        archive=archive(book),
+        free="d2l-lite|flax" if framework == "jax" else "d2l-lite",
+        first=_MXNET.format(_mxnet(book)) if framework == "mxnet" else "",
+        library={"jax": '".[jax]"', "mxnet": '".[mxnet]"'}.get(framework, "."),
+    )
+    cell += _END.get(framework, "")
+    if book.files(chapter):
+        cell += f"    %cd -q ~/{folder}/chapters/{framework}\n"
+    return cell.rstrip()
+
+
+def archive(book: Book) -> str:
+    """Address of the repository's files at its branch, as GitHub packs them."""
     url, branch = book.repository
-    extra = "" if framework == "mxnet" else f"[{framework}]"
-    lines = []
-    if framework == "mxnet":  # its metadata asks for a NumPy older than Colab's
-        lines.append("%pip install -q --no-deps mxnet==1.9.1")
-    if book.files(chapter):  # they come with a clone; from ~, the cell can run twice
-        clone = Path(url).name.removesuffix(".git")
-        lines += [
-            "%cd -q ~",
-            f"!test -d {clone} || git clone -q --depth 1 --branch {branch} {url}",
-            f'%pip install -q "./{clone}{extra}"',
-            f"%cd -q {clone}/chapters/{framework}",
-        ]
-    else:
-        lines.append(f'%pip install -q "d2l-lite{extra} @ git+{url}@{branch}"')
-    condition = ["import sys", "", 'if "google.colab" in sys.modules:']
-    return "\n".join([*condition, *(f"    {line}" for line in lines)])
+    return f"{url}/archive/refs/heads/{branch}.tar.gz"
+
+
+def _mxnet(book: Book) -> str:
+    """The pin of MXNet."""
+    name = "requirements-mxnet.txt"
+    pin = re.search(r"^mxnet==[\w.]+", read_text(book.root / name, name), re.MULTILINE)
+    if pin is None:
+        raise BookError("has no line mxnet==<version>; write it", name)
+    return pin[0]

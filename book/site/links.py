@@ -39,6 +39,13 @@ def colab_url(config: Config, path: str) -> str:
     return url.replace("https://github.com", colab) + quote(f"/blob/{branch}/{path}")
 
 
+def kaggle_url(config: Config, path: str) -> str:
+    """Where Kaggle opens a copy of a notebook of the repository."""
+    url, branch = repository(config)
+    notebook = f"{url}/blob/{branch}/{path}"
+    return "https://kaggle.com/kernels/welcome?" + urlencode({"src": notebook})
+
+
 def menu(label: str, icon: str, tooltip: str, buttons: list) -> dict[str, Any]:
     """A menu of the theme's header."""
     kind = {"type": "group", "label": label, "icon": icon, "tooltip": tooltip}
@@ -52,18 +59,16 @@ def button(text: str, url: str, icon: str, tooltip: str) -> dict[str, str]:
 
 
 def notebook_menus(config: Config, chapter: str, pathto: Any) -> list[dict[str, Any]]:
-    """The menus "Open in Colab" and "Download notebook" of a chapter."""
-    colab, download = [], []
+    """A chapter's menus: open its notebooks in Colab, on Kaggle, or download them."""
+    colab, kaggle, download = [], [], []
     for framework, title in TITLES.items():
-        path, icon = (
-            f"{framework}/{chapter}.ipynb",
-            f"fa-framework framework-{framework}",
-        )
-        url, tooltip = (
-            colab_url(config, f"chapters/{path}"),
-            f"Open the {title} notebook",
-        )
+        path = f"{framework}/{chapter}.ipynb"
+        source, icon = f"chapters/{path}", f"fa-framework framework-{framework}"
+        tooltip = f"Open the {title} notebook"
+        url = colab_url(config, source)
         colab.append(button(title, url, icon, f"{tooltip} in Colab"))
+        url = kaggle_url(config, source)
+        kaggle.append(button(title, url, icon, f"{tooltip} on Kaggle"))
         url, tooltip = pathto(f"notebooks/{path}", 1), f"Download the {title} notebook"
         download.append(button(title, url, icon, tooltip))
     tooltip = "Download all chapters in all frameworks with their files"
@@ -71,6 +76,7 @@ def notebook_menus(config: Config, chapter: str, pathto: Any) -> list[dict[str, 
     download.append(button("All notebooks (zip)", *archive))
     return [
         menu("colab-buttons", "fas fa-rocket", "Open in Colab", colab),
+        menu("kaggle-buttons", "fab fa-kaggle", "Open on Kaggle", kaggle),
         menu("notebook-buttons", "fas fa-download", "Download notebook", download),
     ]
 

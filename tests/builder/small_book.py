@@ -48,6 +48,7 @@ class TemporaryBook:
         self.write("book/references.md", "# References\n")
         self.write("book/references.bib", REFERENCES)
         self.write("requirements.txt", "numpy==1.26.4\n")
+        self.write("requirements-mxnet.txt", "mxnet==1.9.1\n")
         self._list([])
 
     def write(self, name: str, text: str) -> Path:

@@ -1,18 +1,26 @@
 """One source becomes four notebooks and four modules."""
 
 import json
+import os
+import sys
+import tomllib
 from collections.abc import Callable
+from contextlib import nullcontext
+from importlib.machinery import BuiltinImporter, PathFinder
+from importlib.metadata import version
+from unittest.mock import Mock
 
 import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
+from packaging.requirements import Requirement
 from small_book import CHAPTER, TemporaryBook
 
 from book.build.labels import read_labels
 from book.build.markdown import PlainMarkdown
 from book.build.source import FRAMEWORKS, Book, BookError
-from book.build.split import read_notebook, split
+from book.build.split import installation, read_notebook, split
 
 
 def read(book: Book, framework: str, name: str = "first") -> NotebookNode:
@@ -29,49 +37,121 @@ def test_a_notebook_has_its_own_and_the_shared_cells(
     split(book)
     notebook = read(book, framework)
     nbformat.validate(notebook)
-    banner, installation, prose, own, shared = notebook.cells
+    banner, first, prose, own, shared = notebook.cells
     assert banner.source.startswith("<!-- Generated from chapters/first.md")
     page = f"https://example.org/site/chapters/first.html?framework={framework}"
     assert page in banner.source
-    extra = "" if framework == "mxnet" else f"[{framework}]"
-    assert (
-        f'"d2l-lite{extra} @ git+https://example.org/repository@main"'
-        in installation.source
-    )
-    assert ("mxnet==1.9.1" in installation.source) == (framework == "mxnet")
+    assert "https://example.org/repository/archive/" in first.source
+    assert ("runs on the processor" in banner.source) == (framework == "mxnet")
     assert prose.source == "# First\n\nProse."
     assert own.source == f'name = "{framework}"'
     assert shared.source == "print(1 + 1)"
 
 
-@pytest.mark.parametrize("framework", ["jax", "mxnet"])
+GPU = {
+    "tensorflow": ("TF_FORCE_GPU_ALLOW_GROWTH", "true"),
+    "jax": ("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
+}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("name", ["a.csv", "deeper/a.safetensors"])
-def test_colab_gets_the_files_with_a_clone(
-    temporary_book: TemporaryBook, framework: str, name: str
+@pytest.mark.parametrize("place", ["Colab", "Kaggle", "elsewhere"])
+def test_the_first_cell_installs_in_colab_and_on_kaggle_only(
+    temporary_book: TemporaryBook,
+    monkeypatch: pytest.MonkeyPatch,
+    framework: str,
+    name: str,
+    place: str,
 ) -> None:
     book = temporary_book.chapters(first=CHAPTER, second=CHAPTER)
     temporary_book.write(f"chapters/files/second/{name}", "1")
     split(book)
-    banner, installation = read(book, framework, "second").cells[:2]
-    extra = "" if framework == "mxnet" else "[jax]"
-    lines = [
-        "%cd -q ~",
-        "!test -d repository || "
-        "git clone -q --depth 1 --branch main https://example.org/repository",
-        f'%pip install -q "./repository{extra}"',
-        f"%cd -q repository/chapters/{framework}",
-    ]
-    if framework == "mxnet":
-        lines.insert(0, "%pip install -q --no-deps mxnet==1.9.1")
-    condition = 'import sys\n\nif "google.colab" in sys.modules:\n    '
-    assert installation.source == condition + "\n    ".join(lines)
-    code = TransformerManager().transform_cell(installation.source)
-    compile(code, "cell", "exec")
-    assert code.count("run_line_magic") == len(lines) - 1
-    assert code.count(".system(") == 1
+    banner, first = read(book, framework, "second").cells[:2]
     address = "https://example.org/repository/tree/main/chapters/files/second"
     assert f"[files]({address})" in banner.source
-    assert "clone" not in "".join(cell.source for cell in read(book, framework).cells)
+    assert "clone" not in read(book, framework).cells[0].source
+
+    if place == "Colab":
+        monkeypatch.setitem(sys.modules, "google.colab", sys)
+    elif place == "Kaggle":
+        monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
+    for variable, _ in GPU.values():
+        monkeypatch.setenv(variable, "unset")
+    shell = Mock()
+    code = TransformerManager().transform_cell(first.source)
+    exec(code, {"get_ipython": lambda: shell, "_exit_code": 0})
+    if place == "elsewhere":
+        assert not shell.mock_calls
+        return
+    (line,) = shell.system.call_args.args
+    assert "https://example.org/repository/archive/refs/heads/main.tar.gz" in line
+    assert (
+        "pip install -q --root-user-action ignore --no-deps mxnet==1.9.1" in line
+    ) == (framework == "mxnet")
+    extra = f'".[{framework}]"' if framework in ("jax", "mxnet") else "."
+    assert f"--constraint kept.txt {extra} " in line
+    assert ('"^(d2l-lite|flax)="' in line) == (framework == "jax")
+    folder = f"-q ~/repository/chapters/{framework}"
+    shell.run_line_magic.assert_called_once_with("cd", folder)
+    for owner, (variable, value) in GPU.items():
+        assert os.environ[variable] == (value if owner == framework else "unset")
+    monkeypatch.setattr(sys, "version_info", (3, 10, 14))
+    with pytest.raises(SystemExit, match="Python 3.11 or newer"):
+        exec(code, {"get_ipython": lambda: shell})
+
+
+def test_the_first_cell_refuses_an_older_flax_in_use(
+    temporary_book: TemporaryBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = temporary_book.chapters(first=CHAPTER)
+    cell = installation(book, book.chapters[0], "jax")
+    code = TransformerManager().transform_cell(cell)
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    names = {"get_ipython": Mock(), "_exit_code": 0}
+    for used, restart in ((version("flax"), False), ("0.11.2", True)):
+        monkeypatch.setitem(sys.modules, "flax", Mock(__version__=used))
+        with pytest.raises(SystemExit, match="restart") if restart else nullcontext():
+            exec(code, names)
+
+
+def test_the_first_cell_says_that_tensorflow_is_missing(
+    temporary_book: TemporaryBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = temporary_book.chapters(first=CHAPTER)
+    cell = installation(book, book.chapters[0], "tensorflow")
+    code = TransformerManager().transform_cell(cell)
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "meta_path", [BuiltinImporter, PathFinder])
+    with pytest.raises(SystemExit, match="no TensorFlow: take one with a CPU"):
+        exec(code, {"get_ipython": Mock(), "_exit_code": 0})
+
+
+def test_what_a_first_cell_keeps_is_enough_for_the_library() -> None:
+    listed = dict(
+        line.split("==")
+        for line in (Book().root / "constraints-colab.txt").read_text().splitlines()
+        if not line.startswith("#")
+    )
+    project = tomllib.loads((Book().root / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *(need for e in extras.values() for need in e)]
+    too_old = {
+        need.name
+        for need in map(Requirement, needed)
+        if need.name in listed and listed[need.name] not in need.specifier
+    }
+    assert too_old == {"flax"}
+
+
+def test_mxnet_without_a_pin_is_named(temporary_book: TemporaryBook) -> None:
+    book = temporary_book.chapters(first=CHAPTER)
+    temporary_book.write("requirements-mxnet.txt", "mxnet\n")
+    message = "^requirements-mxnet.txt: has no line mxnet==<version>; write it$"
+    with pytest.raises(BookError, match=message):
+        split(book, frameworks=["mxnet"])
 
 
 def test_a_second_split_changes_no_file(temporary_book: TemporaryBook) -> None:

@@ -81,16 +81,22 @@ def test_notebook_of_each_framework_is_offered(visit, document):
     page = visit().go(document)
     downloads = page.locator(".dropdown-notebook-buttons a")
     colab = page.locator(".dropdown-colab-buttons a")
+    kaggle = page.locator(".dropdown-kaggle-buttons a")
     titles = [TITLES[framework] for framework in FRAMEWORKS]
     offered = [text.strip() for text in downloads.all_text_contents()]
     assert offered == [*titles, "All notebooks (zip)"]
     assert [text.strip() for text in colab.all_text_contents()] == titles
+    assert [text.strip() for text in kaggle.all_text_contents()] == titles
     repository, branch = BOOK.repository
     folder = f"{urlparse(repository).path}/blob/{branch}/chapters"
     for index, framework in enumerate(FRAMEWORKS):
         name = f"{framework}/{chapter}.ipynb"
         url = colab.nth(index).get_attribute("href")
         assert url == f"https://colab.research.google.com/github{folder}/{name}"
+        url = urlparse(kaggle.nth(index).get_attribute("href"))
+        assert url._replace(query="").geturl() == "https://kaggle.com/kernels/welcome"
+        notebook = f"{repository}/blob/{branch}/chapters/{name}"
+        assert parse_qs(url.query) == {"src": [notebook]}
         link = downloads.nth(index)
         assert link.get_attribute("download") == f"{chapter}_{framework}.ipynb"
         path = Path(unquote(urlparse(link.evaluate("a => a.href")).path))
