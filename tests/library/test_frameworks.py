@@ -242,6 +242,25 @@ def test_a_file_is_loaded_memory_efficient(framework, tmp_path):
 
 
 @needs_jax
+def test_a_block_of_flax_draws_from_the_stream_that_it_is_given():
+    from flax import nnx
+
+    d2l_jax = d2l("jax")
+
+    def block():
+        return d2l_jax.DenseBlock(2, 3, 4, rngs=nnx.Rngs(7))
+
+    first, second, compiled = (make() for make in (block, block, nnx.jit(block)))
+    expected = d2l_jax.get_weights(first)
+    for name, array in d2l_jax.get_weights(second).items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
+    for name, array in d2l_jax.get_weights(compiled).items():
+        np.testing.assert_allclose(array, expected[name], atol=1e-6, err_msg=name)
+    with pytest.raises(TypeError, match="rngs"):
+        d2l_jax.DenseBlock(2, 3, 4)
+
+
+@needs_jax
 def test_a_clone_in_flax_outlives_the_training_of_its_original():
     """It shares arrays with the original, so a step must not write into them."""
     from flax import nnx
