@@ -3,7 +3,7 @@
 MXNet's modules look them up when they are imported, so this acts at import as well.
 """
 
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 
@@ -26,6 +26,7 @@ _SUCCESSORS = {
     "trapz": getattr(np, "trapezoid", None),
     "round_": np.round,
     "row_stack": np.vstack,
+    "compat": SimpleNamespace(basestring=str),
 }
 # The financial functions left in 1.20 without successor; the names are enough.
 _SUCCESSORS |= dict.fromkeys(("mirr", "npv", "pmt", "ppmt", "pv", "rate"))

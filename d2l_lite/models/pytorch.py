@@ -204,7 +204,7 @@ class _BatchNorm(nn.BatchNorm2d):
         Y = super().forward(X)
         kept = (1 - self.momentum) * old
         n = X.numel() / X.shape[1]
-        self.running_var = torch.lerp(self.running_var, kept, 1 / n)
+        self.running_var.data.lerp_(kept, 1 / n)
         return Y
 
 

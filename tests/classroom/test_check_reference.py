@@ -29,7 +29,7 @@ def test_the_reference_is_the_books_block_in_double_precision(task):
     book, checked = d2l("pytorch"), reference(task)
     program = checked.program
     given = program.arguments
-    exact = "\n\nimport torch\n\n\n" + chapter("pytorch", "four_frameworks")
+    exact = "\n\n" + chapter("pytorch", "four_frameworks")
     make = answer("pytorch", task, ("", exact))
     block = (make(**given) if program.keywords else make(*given.values())).double()
     names = book.get_weights(block)
