@@ -250,7 +250,7 @@ def batch_norm(num_channels, *, rngs):
         {
             "pytorch": Edit("weight_decay=self.weight_decay", "weight_decay=0"),
             "tensorflow": Edit("gradient + self.trainer.weight_decay * p", "gradient"),
-            "jax": Edit("g + weight_decay * p", "g"),
+            "jax": Edit("add_decayed_weights(weight_decay)", "add_decayed_weights(0)"),
             "mxnet": Edit(
                 "gradient = gradient + trainer.weight_decay * weight", "pass"
             ),
