@@ -19,6 +19,8 @@ GRADIENTS = 1e-4
 Found = tuple[list[str], float]
 ENDS = ("mean", "var")
 WHERE = "(chapter “Dense Blocks”)"
+# How a message begins that costs no points: the layer is PyTorch's own.
+UNBIASED = "your running variance is that of the batch times n/(n-1)"
 
 
 def statistics(reference: Reference, found: Weights, before: Weights) -> Found:
@@ -86,10 +88,9 @@ def _moved(
     factor = float(np.median((new[1] - keep * old[1]) / (share * batch[1])))
     if abs(factor - count / (count - 1)) < 0.1 / count:
         return (
-            f"your running variance is that of the batch times n/(n-1), here "
-            f"{factor:.4f}; the reference takes the variance that it divides by. "
-            "PyTorch's own batch norm does that, the book's takes it out again "
-            f"{WHERE}."
+            f"{UNBIASED}, here {factor:.4f}; the reference takes the variance that it "
+            "divides by. PyTorch's own batch norm does that, the library's takes it "
+            "out again (chapter “Four Frameworks, One Function”)."
         )
     if abs(new[1] - keep * old[1] - share * batch[1]).max() > STATISTICS:
         return "your batch norm keeps another running variance than that of the batches"

@@ -23,6 +23,7 @@ PUBLIC = (
     "initialize",
     "load",
     "loss_and_gradients",
+    "make",
     "predict",
     "pretrained",
     "save",
@@ -70,6 +71,10 @@ class Backend(ABC):
     @abstractmethod
     def network(self, **arguments: Any) -> Any:
         """A `DenseNet` with these arguments; its weights are still to be set."""
+
+    def create(self, block: Callable, *arguments: Any, **options: Any) -> Any:
+        """What `block` makes of these arguments; its weights are still to be set."""
+        return block(*arguments, **options)
 
     @abstractmethod
     def place(self, model: Any, seed: int) -> None:
@@ -132,6 +137,18 @@ class Backend(ABC):
         given = {"in_channels": in_channels, "num_classes": num_classes}
         changes |= {key: value for key, value in given.items() if value is not None}
         return self.initialize(self.network(**zoo.arguments(name, **changes)), seed)
+
+    def make(
+        self, block: Callable, *arguments: Any, seed: int = 0, **options: Any
+    ) -> Any:
+        """`block(*arguments, **options)` with the weights of `seed`.
+
+        A block of Flax gets `rngs` as well. See chapter `transition_layers`.
+
+        Raises:
+            ValueError: the seed is no integer of at least 0.
+        """
+        return self.initialize(self.create(block, *arguments, **options), seed)
 
     def save(self, model: Any, path: str | Path) -> None:
         """Write a network's weights, canonical and whole, as a safetensors file.

@@ -6,6 +6,7 @@ from functools import cache, partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from flax import nnx
 from jax.sharding import Mesh
 
@@ -67,9 +68,12 @@ class JAX(Backend):
         return (device().memory_stats() or {}).get("peak_bytes_in_use")
 
     def network(self, **arguments) -> nnx.Module:
+        return self.create(models.DenseNet, **arguments)
+
+    def create(self, block, *arguments, **options) -> nnx.Module:
         # Only shapes are made here: drawing Flax's own weights would compile for
         # seconds.
-        return nnx.eval_shape(lambda: models.DenseNet(**arguments, rngs=nnx.Rngs(0)))
+        return nnx.eval_shape(lambda: block(*arguments, rngs=nnx.Rngs(0), **options))
 
     def place(self, model: nnx.Module, seed: int) -> None:
         # Of a network that has only shapes, dropout's generators are shapes as well.
@@ -226,11 +230,10 @@ def _update(differentiate, rule, parameters, statistics, velocity, X, y, lr):
     (loss, (correct, statistics)), gradients = differentiate(
         graphdef, parameters, statistics, X, y
     )
-    gradients = jax.tree.map(lambda g, p: g + weight_decay * p, gradients, parameters)
-    velocity = jax.tree.map(lambda v, g: momentum * v + g, velocity, gradients)
-    moves = velocity
-    if nesterov:
-        moves = jax.tree.map(lambda g, v: g + momentum * v, gradients, velocity)
+    decay = optax.add_decayed_weights(weight_decay)
+    gradients, _ = decay.update(gradients, optax.EmptyState(), parameters)
+    nesterov_momentum = optax.trace(momentum, nesterov)
+    moves, (velocity,) = nesterov_momentum.update(gradients, optax.TraceState(velocity))
     parameters = jax.tree.map(lambda p, m: p - lr * m, parameters, moves)
     return parameters, statistics, velocity, loss, correct
 

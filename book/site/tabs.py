@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 
-from book.build.source import FRAMEWORKS
+from book.build.source import FRAMEWORKS, belongs, read_chapter, tags
 from d2l_lite import TITLES
 
 
@@ -40,30 +40,31 @@ class Framework(SphinxDirective):
 
 
 class Exported(SphinxDirective):
-    """What the chapters export under a name, for each framework."""
+    """The exported cells of a chapter that define names of the body, one a line."""
 
     required_arguments = 1
+    has_content = True
 
     def run(self) -> list[nodes.Node]:
         (name,) = self.arguments
+        path = Path(self.env.srcdir).parents[1] / f"chapters/{name}.md"
+        self.env.note_dependency(str(path))
+        cells = [c for c in read_chapter(path).cells if "export" in tags(c)]
         parts = []
         for framework in FRAMEWORKS:
-            path = Path(self.env.srcdir).parents[1] / f"d2l_lite/models/{framework}.py"
-            self.env.note_dependency(str(path))
-            code = definition(path.read_text(encoding="utf-8"), name)
-            if code is None:
-                raise self.error(f"d2l_lite/models/{framework}.py has no {name}")
-            block = nodes.literal_block(code, code, language="python")
-            parts.append(part(framework, block))
+            own = [cell.source for cell in cells if belongs(cell, framework)]
+            for wanted in self.content:
+                code = next((c for c in own if wanted in defined(c)), None)
+                if code is None:
+                    raise self.error(f"chapters/{name}.md exports no {wanted}")
+                block = nodes.literal_block(code, code, language="python")
+                parts.append(part(framework, block))
         return parts
 
 
-def definition(source: str, name: str) -> str | None:
-    """The source text of a module's class or function."""
-    for statement in ast.parse(source).body:
-        if getattr(statement, "name", None) == name:
-            return ast.get_source_segment(source, statement)
-    return None
+def defined(source: str) -> list[str]:
+    """The names of the functions and classes that a cell defines."""
+    return [getattr(statement, "name", "") for statement in ast.parse(source).body]
 
 
 def part(framework: str, *children: nodes.Node) -> nodes.container:

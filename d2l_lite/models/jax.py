@@ -9,19 +9,6 @@ import jax.numpy as jnp
 __all__ = ["DenseBlock", "DenseNet", "batch_norm", "conv_block", "transition_block"]
 
 
-# From chapters/dense_blocks.md
-
-
-def batch_norm(num_channels, rngs=nnx.Rngs(0)):
-    return nnx.BatchNorm(
-        num_channels,
-        epsilon=1e-5,
-        momentum=0.9,
-        use_fast_variance=False,
-        rngs=rngs,
-    )
-
-
 # From chapters/bottleneck_and_compression.md
 
 
@@ -31,10 +18,11 @@ def _unit(
     kernel_size,
     dropout,
     bias,
+    *,
     rngs,
 ):
     parts = [
-        batch_norm(in_channels, rngs),
+        batch_norm(in_channels, rngs=rngs),
         nnx.relu,
         nnx.Conv(
             in_channels,
@@ -56,7 +44,8 @@ def conv_block(
     bottleneck=False,
     dropout=0.0,
     bias=True,
-    rngs=nnx.Rngs(0),
+    *,
+    rngs,
 ):
     parts, channels = [], in_channels
     if bottleneck:
@@ -67,9 +56,16 @@ def conv_block(
             1,
             dropout,
             bias,
-            rngs,
+            rngs=rngs,
         )
-    parts += _unit(channels, growth_rate, 3, dropout, bias, rngs)
+    parts += _unit(
+        channels,
+        growth_rate,
+        3,
+        dropout,
+        bias,
+        rngs=rngs,
+    )
     return nnx.Sequential(*parts)
 
 
@@ -83,7 +79,8 @@ def transition_block(
     out_channels,
     dropout=0.0,
     bias=True,
-    rngs=nnx.Rngs(0),
+    *,
+    rngs,
 ):
     return nnx.Sequential(
         *_unit(
@@ -92,7 +89,7 @@ def transition_block(
             1,
             dropout,
             bias,
-            rngs,
+            rngs=rngs,
         ),
         _average_pool,
     )
@@ -106,7 +103,14 @@ _max_pool = partial(
 )
 
 
-def _stem(in_channels, out_channels, small_inputs, bias, rngs):
+def _stem(
+    in_channels,
+    out_channels,
+    small_inputs,
+    bias,
+    *,
+    rngs,
+):
     if small_inputs:
         return [
             nnx.Conv(
@@ -128,7 +132,7 @@ def _stem(in_channels, out_channels, small_inputs, bias, rngs):
             use_bias=bias,
             rngs=rngs,
         ),
-        batch_norm(out_channels, rngs),
+        batch_norm(out_channels, rngs=rngs),
         nnx.relu,
         _max_pool,
     ]
@@ -150,7 +154,8 @@ class DenseNet(nnx.Module):
         dropout=0.0,
         small_inputs=False,
         bias=True,
-        rngs=nnx.Rngs(0),
+        *,
+        rngs,
         **block_options,
     ):
         options = {"dropout": dropout, "bias": bias, "rngs": rngs}
@@ -160,7 +165,7 @@ class DenseNet(nnx.Module):
             channels,
             small_inputs,
             bias,
-            rngs,
+            rngs=rngs,
         )
         for i, num_layers in enumerate(block_config):
             if i > 0:
@@ -179,7 +184,7 @@ class DenseNet(nnx.Module):
             )
             channels += num_layers * growth_rate
         features += [
-            batch_norm(channels, rngs),
+            batch_norm(channels, rngs=rngs),
             nnx.relu,
             _global_pool,
         ]
@@ -228,17 +233,21 @@ class DenseBlock(nnx.Module):
         in_channels,
         growth_rate,
         memory_efficient=False,
+        *,
+        rngs,
         **options,
     ):
         self.memory_efficient = memory_efficient
-        self.layers = nnx.List(
-            conv_block(
-                in_channels + i * growth_rate,
-                growth_rate,
-                **options,
+        self.layers = nnx.List()
+        for i in range(num_layers):
+            self.layers.append(
+                conv_block(
+                    in_channels + i * growth_rate,
+                    growth_rate,
+                    rngs=rngs,
+                    **options,
+                )
             )
-            for i in range(num_layers)
-        )
 
     def __call__(self, X):
         if self.memory_efficient:
@@ -254,3 +263,16 @@ class DenseBlock(nnx.Module):
             Y = _read_twice(layer, features)
             features.append(Y)
         return jnp.concatenate(features, axis=-1)
+
+
+# From chapters/four_frameworks.md
+
+
+def batch_norm(num_channels, *, rngs):
+    return nnx.BatchNorm(
+        num_channels,
+        epsilon=1e-5,
+        momentum=0.9,
+        use_fast_variance=False,
+        rngs=rngs,
+    )

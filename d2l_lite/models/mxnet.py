@@ -2,9 +2,8 @@
 """The book's networks in MXNet."""
 
 from d2l_lite import numpy_aliases
-from itertools import accumulate, compress
+from d2l_lite.networks.gluon_recomputation import read_twice as _read_twice
 import mxnet as mx
-from mxnet import autograd
 from mxnet.gluon import nn
 
 __all__ = ["DenseBlock", "DenseNet", "batch_norm", "conv_block", "transition_block"]
@@ -15,9 +14,9 @@ __all__ = ["DenseBlock", "DenseNet", "batch_norm", "conv_block", "transition_blo
 
 def batch_norm(num_channels):
     return nn.BatchNorm(
+        in_channels=num_channels,
         epsilon=1e-5,
         momentum=0.9,
-        in_channels=num_channels,
     )
 
 
@@ -150,105 +149,6 @@ class DenseNet(nn.HybridBlock):
 
 
 # From chapters/memory.md
-
-
-# The backward pass runs in a thread of its own, and
-# each thread has its own set_np().
-@mx.util.use_np
-class _Read(autograd.Function):
-    def __init__(self, unit):
-        super().__init__()
-        self.norm, self.relu, self.conv = unit
-        norm, conv = self.norm, self.conv
-        self.moving = norm.running_mean, norm.running_var
-        parameters = [
-            array
-            for array in (norm.gamma, norm.beta, conv.weight, conv.bias)
-            if array is not None
-        ]
-        self.weights = [array.data() for array in parameters]
-        self.learn = [a.grad_req != "null" for a in parameters]
-
-    def read(self, X):
-        scale, shift, *kernel = self.copies
-        X, mean, inverse = mx.npx.batch_norm(
-            X,
-            scale,
-            shift,
-            *self.statistics,
-            output_mean_var=True,
-            **self.norm._kwargs,
-        )
-        X = self.relu(X)
-        Y = self.conv.hybrid_forward(mx.nd, X, *kernel)
-        return Y, mean, inverse
-
-    def move_statistics(self, *found):
-        keep = self.norm._kwargs["momentum"]
-        for array, new in zip(self.moving, found):
-            old = array.data()
-            array.set_data(keep * old + (1 - keep) * new)
-
-    def forward(self, *arrays):
-        self.training = autograd.is_training()
-        count = sum(self.learn)
-        self.features = [a.detach() for a in arrays[count:][::-1]]
-        # Copies, which nobody writes to. Else the next
-        # step would wait for this one, and this for it.
-        self.copies = [array.copy() for array in self.weights]
-        self.statistics = [a.data().copy() for a in self.moving]
-        X = mx.np.concatenate(self.features, axis=1)
-        Y, mean, inverse = self.read(X)
-        if self.training:
-            # MXNet gives 1 / sqrt(variance + epsilon).
-            epsilon = self.norm._kwargs["eps"]
-            self.move_statistics(mean, inverse**-2 - epsilon)
-        return Y
-
-    def backward(self, dY):
-        if self.features is None:
-            raise ValueError(
-                "DenseBlock(memory_efficient=True): only one "
-                "backward pass for each forward pass"
-            )
-        X = mx.np.concatenate(self.features, axis=1)
-        inputs = [X, *self.copies]
-        for array in inputs:
-            array.attach_grad()
-        with autograd.record(self.training):
-            Y, *_ = self.read(X)
-        dX, *gradients = autograd.grad(
-            Y,
-            inputs,
-            dY.as_np_ndarray(),
-            train_mode=self.training,
-        )
-        ends = accumulate(X.shape[1] for X in self.features)
-        parts = [
-            dX.slice_axis(1, end - X.shape[1], end)
-            for X, end in zip(self.features, ends)
-        ]
-        # What is unfinished would read memory that is
-        # given to others when this function returns.
-        for array in (*gradients, *parts):
-            array.wait_to_read()
-        # MXNet forgets this object late; what is large
-        # must not wait for that.
-        self.features = self.copies = None
-        learnt = compress(gradients, self.learn)
-        return [*learnt, *parts[::-1]]
-
-
-def _read_twice(layer, features):
-    read = _Read(layer[:3])
-    # Behind an array that asks for no gradient MXNet drops
-    # the others: so frozen weights stay out, and the
-    # block's input comes last. Times 1, for it also drops
-    # what is to be added to an older gradient.
-    learnt = compress(read.weights, read.learn)
-    weights = [array * 1 for array in learnt]
-    X = read(*weights, *features[::-1])
-    return layer[3:](X)
 
 
 class DenseBlock(nn.HybridBlock):

@@ -4,41 +4,9 @@
 from itertools import chain, repeat
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 __all__ = ["DenseBlock", "DenseNet", "batch_norm", "conv_block", "transition_block"]
-
-
-# From chapters/dense_blocks.md
-
-
-class _BatchNorm(nn.BatchNorm2d):
-    """Keeps the variance it normalises with."""
-
-    def forward(self, X):
-        if not self.training:
-            return super().forward(X)
-        var = self.running_var.clone()
-        Y = F.batch_norm(
-            X,
-            self.running_mean,
-            var,
-            self.weight,
-            self.bias,
-            True,
-            self.momentum,
-            self.eps,
-        )
-        # PyTorch made it 0.9 old + 0.1 n/(n-1) new.
-        n = X.numel() / X.shape[1]
-        self.running_var.mul_(1 - self.momentum)
-        self.running_var.lerp_(var, 1 - 1 / n)
-        return Y
-
-
-def batch_norm(num_channels):
-    return _BatchNorm(num_channels, eps=1e-5, momentum=0.1)
 
 
 # From chapters/bottleneck_and_compression.md
@@ -197,14 +165,15 @@ class DenseBlock(nn.Module):
     ):
         super().__init__()
         self.memory_efficient = memory_efficient
-        self.layers = nn.ModuleList(
-            conv_block(
-                in_channels + i * growth_rate,
-                growth_rate,
-                **options,
+        self.layers = nn.ModuleList()
+        for i in range(num_layers):
+            self.layers.append(
+                conv_block(
+                    in_channels + i * growth_rate,
+                    growth_rate,
+                    **options,
+                )
             )
-            for i in range(num_layers)
-        )
 
     def forward(self, X):
         if self.memory_efficient:
@@ -220,3 +189,24 @@ class DenseBlock(nn.Module):
             Y = _read_twice(layer, features)
             features.append(Y)
         return torch.cat(features, dim=1)
+
+
+# From chapters/four_frameworks.md
+
+
+class _BatchNorm(nn.BatchNorm2d):
+    """Keeps the variance it normalises with."""
+
+    def forward(self, X):
+        if not self.training:
+            return super().forward(X)
+        old = self.running_var.clone()
+        Y = super().forward(X)
+        kept = (1 - self.momentum) * old
+        n = X.numel() / X.shape[1]
+        self.running_var.data.lerp_(kept, 1 / n)
+        return Y
+
+
+def batch_norm(num_channels):
+    return _BatchNorm(num_channels, eps=1e-5, momentum=0.1)

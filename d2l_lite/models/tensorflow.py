@@ -12,7 +12,10 @@ __all__ = ["DenseBlock", "DenseNet", "batch_norm", "conv_block", "transition_blo
 
 
 def batch_norm(num_channels):
-    return layers.BatchNormalization(epsilon=1e-5, momentum=0.9)
+    return layers.BatchNormalization(
+        epsilon=1e-5,
+        momentum=0.9,
+    )
 
 
 # From chapters/bottleneck_and_compression.md
@@ -138,8 +141,8 @@ class DenseNet(keras.Model):
         self.classifier = layers.Dense(num_classes)
         self.classifier.build((None, channels))
 
-    def call(self, X, training=None):
-        X = self.features(X, training=training)
+    def call(self, X):
+        X = self.features(X)
         return self.classifier(X)
 
 
@@ -162,7 +165,7 @@ def _read_twice(layer, features, training):
 
     X = keras.remat(read)(*features)
     for part in rest:
-        X = part(X, training=training)
+        X = part(X)
     return X
 
 
@@ -177,20 +180,21 @@ class DenseBlock(layers.Layer):
     ):
         super().__init__()
         self.memory_efficient = memory_efficient
-        self.layers = [
-            conv_block(
-                in_channels + i * growth_rate,
-                growth_rate,
-                **options,
+        self.layers = []
+        for i in range(num_layers):
+            self.layers.append(
+                conv_block(
+                    in_channels + i * growth_rate,
+                    growth_rate,
+                    **options,
+                )
             )
-            for i in range(num_layers)
-        ]
 
     def call(self, X, training=None):
         if self.memory_efficient:
             return self.call_twice(X, training)
         for layer in self.layers:
-            Y = layer(X, training=training)
+            Y = layer(X)
             X = ops.concatenate([X, Y], axis=-1)
         return X
 

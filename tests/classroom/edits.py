@@ -1,6 +1,6 @@
 """Edits of the chapters' code that make it wrong, for each framework."""
 
-from students import CALL, JOIN
+from students import JOIN
 
 FRAMEWORKS = ("pytorch", "tensorflow", "jax", "mxnet")
 Edits = tuple[tuple[str, str], ...]
@@ -20,7 +20,7 @@ def only(framework: str, *edits: tuple[str, str]) -> dict[str, Edits]:
 
 
 RELU = ("nn.ReLU()", "layers.ReLU()", "nnx.relu", 'nn.Activation("relu")')
-NORM = "batch_norm(in_channels)", "batch_norm(in_channels, rngs)"
+NORM = "batch_norm(in_channels)", "batch_norm(in_channels, rngs=rngs)"
 NORMS = (NORM[0], NORM[0], NORM[1], NORM[0])
 STATED = ("momentum=0.1", "momentum=0.9", "momentum=0.9", "momentum=0.9")
 
@@ -104,10 +104,10 @@ def conv_block(in_channels, growth_rate):
     (
         "",
         """
-def conv_block(in_channels, growth_rate, rngs=nnx.Rngs(0)):
+def conv_block(in_channels, growth_rate, *, rngs):
     return nnx.Sequential(
         nnx.Conv(in_channels, growth_rate, (3, 3), padding=1, rngs=rngs),
-        batch_norm(growth_rate, rngs), nnx.relu,
+        batch_norm(growth_rate, rngs=rngs), nnx.relu,
     )
 """,
     ),
@@ -137,7 +137,7 @@ def batch_norm(num_channels):
     return Stuck(num_channels)
 """,
     ),
-    ("Y = layer(X, training=training)", "Y = layer(X, training=False)"),
+    ("Y = layer(X)", "Y = layer(X, training=False)"),
     ("momentum=0.9,", "momentum=0.9, use_running_average=True,"),
     ("momentum=0.9,", "momentum=0.9, use_global_stats=True,"),
 )
@@ -150,7 +150,7 @@ class Stuck(nnx.BatchNorm):
     def __call__(self, X):
         return super().__call__(X, use_running_average=True)
 
-def batch_norm(num_channels, rngs=nnx.Rngs(0)):
+def batch_norm(num_channels, *, rngs):
     return Stuck(num_channels, momentum=0.9, rngs=rngs)
 """,
     ),
@@ -170,7 +170,7 @@ def batch_norm(num_channels):
 """,
         ),
     ),
-    "tensorflow": (("Y = layer(X, training=training)", "Y = layer(X, training=True)"),),
+    "tensorflow": (("Y = layer(X)", "Y = layer(X, training=True)"),),
     "jax": (
         (
             "",
@@ -179,7 +179,7 @@ class Always(nnx.BatchNorm):
     def __call__(self, X):
         return super().__call__(X, use_running_average=False)
 
-def batch_norm(num_channels, rngs=nnx.Rngs(0)):
+def batch_norm(num_channels, *, rngs):
     return Always(num_channels, momentum=0.9, rngs=rngs)
 """,
         ),
@@ -193,19 +193,16 @@ def joined(new: str) -> dict[str, Edits]:
 
 
 def called(new: str) -> dict[str, Edits]:
-    """Another line for `Y = layer(X)`, which CALL stands for."""
-    return each(*((f"Y = {old}", new.replace("CALL", old)) for old in CALL.values()))
+    """Another line for `Y = layer(X)`."""
+    return everywhere(("Y = layer(X)", new))
 
 
 SAME_CHANNELS = everywhere(("in_channels + i * growth_rate", "in_channels"))
-FIRST_ONLY = {
-    name: (
-        ("for layer in self.layers:", "X0 = X\n        for layer in self.layers:"),
-        (f"Y = {call}", f"Y = {call.replace('X', 'X0', 1)}"),
-        ("in_channels + i * growth_rate", "in_channels"),
-    )
-    for name, call in CALL.items()
-}
+FIRST_ONLY = everywhere(
+    ("for layer in self.layers:", "X0 = X\n        for layer in self.layers:"),
+    ("Y = layer(X)", "Y = layer(X0)"),
+    ("in_channels + i * growth_rate", "in_channels"),
+)
 LAST_ONLY = {
     name: (
         (join, "Y"),
@@ -237,7 +234,7 @@ WITHOUT_INPUT["pytorch"] = (
 )
 CUT = {
     "pytorch": (("Y = layer(X)", "Y = layer(X.detach())"),),
-    "tensorflow": (("layer(X, training", "layer(ops.stop_gradient(X), training"),),
+    "tensorflow": (("Y = layer(X)", "Y = layer(ops.stop_gradient(X))"),),
     "jax": (
         ("", "\nimport jax\n"),
         ("Y = layer(X)", "Y = layer(jax.lax.stop_gradient(X))"),

@@ -31,7 +31,6 @@ from edits import (
     everywhere,
     joined,
     keep,
-    only,
     pooled,
 )
 
@@ -85,14 +84,6 @@ MISTAKES = (
         "your batch norm keeps 10 % of its running statistics, the reference 90 %: "
         "they differ by ",
         keep("0.9", "0.1", "0.1", "0.1"),
-    ),
-    Mistake(
-        "unbiased",
-        "conv_block",
-        4,
-        "your running variance is that of the batch times n/(n-1), here 1.0084; the "
-        "reference takes the variance that it divides by: they differ by ",
-        only("pytorch", ("return _BatchNorm(", "return nn.BatchNorm2d(")),
     ),
     Mistake(
         "no relu",

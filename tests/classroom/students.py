@@ -1,7 +1,7 @@
 """Students' answers: the chapters' own code, with edits that make it wrong."""
 
 import linecache
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 
@@ -21,13 +21,7 @@ HOMES = {
     "bottleneck_block": ("bottleneck_and_compression", "conv_block"),
     "memory_efficient_block": ("memory", "DenseBlock"),
 }
-# The framework's call of a layer, and its concatenation, in the chapter's DenseBlock.
-CALL = {
-    "pytorch": "layer(X)",
-    "tensorflow": "layer(X, training=training)",
-    "jax": "layer(X)",
-    "mxnet": "layer(X)",
-}
+# The concatenation in the chapter's DenseBlock.
 JOIN = {
     "pytorch": "torch.cat([X, Y], dim=1)",
     "tensorflow": "ops.concatenate([X, Y], axis=-1)",
@@ -76,7 +70,7 @@ def answer(framework: str, task: str, *edits: tuple[str, str]):
     """The chapter's function or class after some edits of its text."""
     made = execute(framework, program(framework, task, *edits))[HOMES[task][1]]
     if task == "bottleneck_block":
-        return lambda channels, growth: made(channels, growth, bottleneck=True)
+        return partial(made, bottleneck=True)
     return made
 
 

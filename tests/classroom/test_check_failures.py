@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 from frameworks import FRAMEWORKS, d2l
-from students import CALL, JOIN, answer, execute, judged
+from students import JOIN, answer, execute, judged
 
 from d2l_classroom import check
 from d2l_classroom.time_limit import TimeUp, limited
@@ -21,7 +21,7 @@ def wrong(name, *, call=None, join=None, result=None):
     """The chapter's DenseBlock with another call, concatenation or result."""
     edits = []
     if call:
-        edits.append((f"Y = {CALL[name]}", call))
+        edits.append(("Y = layer(X)", call))
     if join:
         edits.append((f"X = {JOIN[name]}", join))
     if result:
@@ -172,7 +172,7 @@ def test_answers_of_another_kind(name, given, expected):
 
 
 def test_a_block_instead_of_its_class(name):
-    block = d2l(name).DenseBlock(2, 3, 4)
+    block = d2l(name).make(d2l(name).DenseBlock, 2, 3, 4)
     assert first(name, block).startswith("give the checker DenseBlock itself, not a")
 
 
@@ -196,14 +196,14 @@ def test_channels_first_where_they_are_last(name):
 
 @pytest.mark.parametrize("name", {"pytorch", "mxnet"} & set(FRAMEWORKS))
 def test_an_input_that_is_written_into(name):
-    line = f"X[:, 0] = 0\n            Y = {CALL[name]}"
+    line = "X[:, 0] = 0\n            Y = layer(X)"
     message = first(name, wrong(name, call=line))
     assert message.startswith("your code writes into its input")
 
 
 @needs_pytorch
 def test_layers_in_a_plain_list_are_not_seen():
-    made = answer("pytorch", "dense_block", ("nn.ModuleList(", "list("))
+    made = answer("pytorch", "dense_block", ("nn.ModuleList()", "[]"))
     assert first("pytorch", made).startswith(
         "PyTorch does not see 6 of the layers that your block calls, so their "
         "weights would not be trained: make the layers once, when the block is made, "
@@ -212,11 +212,10 @@ def test_layers_in_a_plain_list_are_not_seen():
 
 
 def test_layers_that_share_their_weights(name):
-    line = CALL[name].replace("layer", "self.layers[0]")
     made = answer(
         name,
         "dense_block",
-        (f"Y = {CALL[name]}", f"Y = {line}"),
+        ("Y = layer(X)", "Y = self.layers[0](X)"),
         ("in_channels + i * growth_rate", "in_channels"),
         (f"X = {JOIN[name]}", "X = X + 0 * X"),
     )
@@ -225,7 +224,7 @@ def test_layers_that_share_their_weights(name):
 
 
 def test_what_is_printed(name, capsys):
-    line = f'print("here")\n            Y = {CALL[name]}'
+    line = 'print("here")\n            Y = layer(X)'
     assert judged(name, "dense_block", wrong(name, call=line)).passed
     assert "here\n" in capsys.readouterr().out
     report = judged(name, "dense_block", None)
@@ -238,8 +237,8 @@ def test_global_generators_stay_as_they_are(name):
     d2l(name).seed_everything(5)
     expected = random.random(), np.random.random()
     d2l(name).seed_everything(5)
-    line = f"""import random, numpy; random.seed(1); numpy.random.seed(1)
-            Y = {CALL[name]}"""
+    line = """import random, numpy; random.seed(1); numpy.random.seed(1)
+            Y = layer(X)"""
     assert judged(name, "dense_block", wrong(name, call=line)).passed
     assert (random.random(), np.random.random()) == expected
 

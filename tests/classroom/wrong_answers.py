@@ -22,16 +22,16 @@ WORDS = {
     "MAXIMUM": ("nn.MaxPool2d", "layers.MaxPooling2D", "nnx.max_pool", "nn.MaxPool2D"),
     "PADDED": ("padding=1", 'padding="same"', "padding=1", "padding=1"),
     "NO_BIAS": ("bias=False", *["use_bias=False"] * 3),
-    "(width)": ("(width)", "(width)", "(width, rngs)", "(width)"),
-    "(growth_rate)": ("(growth_rate)", "(growth_rate)", "(growth_rate, rngs)")
+    "(width)": ("(width)", "(width)", "(width, rngs=rngs)", "(width)"),
+    "(growth_rate)": ("(growth_rate)", "(growth_rate)", "(growth_rate, rngs=rngs)")
     + ("(growth_rate)",),
     "JOINED": (
         "torch.cat((X, layer(X)), dim=1)",
-        "ops.concatenate((X, Y), axis=3)",
+        "ops.concatenate((X, layer(X)), axis=3)",
         "jnp.concatenate((X, layer(X)), axis=3)",
         "F.np.concatenate((X, layer(X)), axis=1)",
     ),
-    "NEW": ("layer(X)", "Y", "layer(X)", "layer(X)"),
+    "NEW": ("layer(X)",) * 4,
 }
 
 
@@ -108,14 +108,14 @@ CONV_BLOCK = (
         "the framework's defaults",
         "conv_block",
         (
-            "n/(n-1)",
+            "uses epsilon 1e-3, the reference 1e-5",
             "uses epsilon 1e-3, the reference 1e-5",
             "keeps 99 %",
             "uses epsilon 1e-3, the reference 1e-5",
         ),
-        ("batch_norm(in_channels)", "nn.BatchNorm2d(in_channels)"),
+        ("batch_norm(in_channels)", "nn.BatchNorm2d(in_channels, eps=1e-3)"),
         ("batch_norm(in_channels)", "layers.BatchNormalization()"),
-        ("batch_norm(in_channels, rngs)", "nnx.BatchNorm(in_channels, rngs=rngs)"),
+        ("batch_norm(in_channels, rngs=rngs)", "nnx.BatchNorm(in_channels, rngs=rngs)"),
         (
             "batch_norm(in_channels)",
             "nn.BatchNorm(epsilon=1e-3, in_channels=in_channels)",
@@ -134,8 +134,8 @@ CONV_BLOCK = (
             "batch_norm(in_channels)\n    norm.momentum = 0.1",
         ),
         (
-            "batch_norm(in_channels, rngs)",
-            "batch_norm(in_channels, rngs)\n    norm.momentum = 0.1",
+            "batch_norm(in_channels, rngs=rngs)",
+            "batch_norm(in_channels, rngs=rngs)\n    norm.momentum = 0.1",
         ),
         (
             "batch_norm(in_channels)",
@@ -226,7 +226,7 @@ DENSE_BLOCK = (
         "dense_block",
         "stuck in evaluation mode",
         ("layer(X))", "layer.eval()(X))"),
-        ("training=training", "training=False"),
+        ("layer(X))", "layer(X, training=False))"),
         (
             "for layer in self.layers:\n            X",
             "self.eval()\n        for layer in self.layers:\n            X",
@@ -402,7 +402,7 @@ FIND_THE_BUG = (
         ("keeps 10 %", "epsilon 1e-3", "keeps 99 %", "keeps 10 %"),
         ("momentum=0.1", "momentum=0.9"),
         ("\n        epsilon=1e-5, momentum=0.9\n    ", ""),
-        ("momentum=0.9, ", ""),
+        (", momentum=0.9", ""),
         ("momentum=0.9", "momentum=0.1"),
     ),
     each(
@@ -447,7 +447,7 @@ FIND_THE_BUG = (
         "mode",
         "stuck in evaluation mode",
         ("maps = layer(X)", "maps = layer.eval()(X)"),
-        ("training=training", "training=False"),
+        ("maps = layer(X)", "maps = layer(X, training=False)"),
         ("for layer", "self.eval()\n        for layer"),
         (
             "maps = layer(X)",
@@ -585,14 +585,14 @@ TRANSLATE = (
         "defaults in place of numbers",
         "bottleneck",
         (
-            "n/(n-1)",
+            "uses epsilon 1e-3, the reference 1e-5",
             "uses epsilon 1e-3, the reference 1e-5",
             "keeps 99 %",
             "uses epsilon 1e-3, the reference 1e-5",
         ),
-        ("batch_norm(width)", "nn.BatchNorm2d(width)"),
+        ("batch_norm(width)", "nn.BatchNorm2d(width, eps=1e-3)"),
         ("batch_norm(width)", "layers.BatchNormalization()"),
-        ("batch_norm(width, rngs)", "nnx.BatchNorm(width, rngs=rngs)"),
+        ("batch_norm(width, rngs=rngs)", "nnx.BatchNorm(width, rngs=rngs)"),
         ("batch_norm(width)", "nn.BatchNorm(epsilon=1e-3, in_channels=width)"),
     ),
     each(
@@ -675,9 +675,8 @@ RECOMPUTATION = (
         ("call=still_later(layer)", "call=layer"),
         ("return layer(X)", "layer.eval()\n                return layer(X)"),
         (
-            "Y = _read_twice(layer, features)",
-            "_read_twice(layer, features)\n"
-            "            Y = _read_twice(layer, features)",
+            "Y = read_twice(layer, features)",
+            "read_twice(layer, features)\n            Y = read_twice(layer, features)",
         ),
     ),
     each(

@@ -74,18 +74,18 @@ def test_names_are_those_of_torchvision(framework):
 
 
 def test_parts_have_the_ends_of_those_names(framework):
-    def names(part):
-        weights = framework.get_weights(framework.initialize(part))
+    def names(part, *arguments):
+        weights = framework.get_weights(framework.make(part, *arguments))
         return {name.rpartition(".")[0] for name in weights}
 
-    assert names(framework.conv_block(3, 4)) == {"norm1", "conv1"}
-    assert names(framework.transition_block(4, 2)) == {"norm", "conv"}
+    assert names(framework.conv_block, 3, 4) == {"norm1", "conv1"}
+    assert names(framework.transition_block, 4, 2) == {"norm", "conv"}
     layers = {f"denselayer{i}.{part}" for i in (1, 2) for part in ("norm1", "conv1")}
-    assert names(framework.DenseBlock(2, 3, 4)) == layers
+    assert names(framework.DenseBlock, 2, 3, 4) == layers
 
 
 def test_wrong_weights_are_all_listed_and_none_is_set(framework):
-    block = framework.initialize(framework.conv_block(3, 4), seed=1)
+    block = framework.make(framework.conv_block, 3, 4, seed=1)
     before = framework.get_weights(block)
     wrong = {name: array + 1 for name, array in before.items()}
     del wrong["norm1.bias"]
@@ -202,7 +202,7 @@ def test_evaluation_refuses_what_training_refuses(framework):
 
 
 def test_a_transition_alone_has_a_smallest_image(framework):
-    block = framework.initialize(framework.transition_block(2, 2))
+    block = framework.make(framework.transition_block, 2, 2)
     maps = framework.predict(block, np.ones((1, 2, 2, 2), np.float32))
     assert maps.shape == (1, 2, 1, 1)
     with pytest.raises(ValueError, match="1 transition needs at least 2×2"):
@@ -242,6 +242,25 @@ def test_a_file_is_loaded_memory_efficient(framework, tmp_path):
 
 
 @needs_jax
+def test_a_block_of_flax_draws_from_the_stream_that_it_is_given():
+    from flax import nnx
+
+    d2l_jax = d2l("jax")
+
+    def block():
+        return d2l_jax.DenseBlock(2, 3, 4, rngs=nnx.Rngs(7))
+
+    first, second, compiled = (make() for make in (block, block, nnx.jit(block)))
+    expected = d2l_jax.get_weights(first)
+    for name, array in d2l_jax.get_weights(second).items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
+    for name, array in d2l_jax.get_weights(compiled).items():
+        np.testing.assert_allclose(array, expected[name], atol=1e-6, err_msg=name)
+    with pytest.raises(TypeError, match="rngs"):
+        d2l_jax.DenseBlock(2, 3, 4)
+
+
+@needs_jax
 def test_a_clone_in_flax_outlives_the_training_of_its_original():
     """It shares arrays with the original, so a step must not write into them."""
     from flax import nnx
@@ -273,7 +292,7 @@ def test_images_go_in_and_out_as_channels_first(framework):
 
 
 def test_predict_takes_any_number_and_leaves_the_model_alone(framework):
-    block = framework.initialize(framework.conv_block(1, 2), seed=0)
+    block = framework.make(framework.conv_block, 1, 2)
     before = framework.get_weights(block)
     images = np.random.default_rng(0).standard_normal((257, 1, 4, 4), np.float32)
     maps = framework.predict(block, images)

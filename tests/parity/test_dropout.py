@@ -46,8 +46,7 @@ def test_a_fifth_is_zero_and_the_rest_grows(framework):
     framework.seed_everything(0)
     X = np.random.default_rng(0).standard_normal((16, 3, 16, 16), np.float32)
     block, without = (
-        framework.initialize(framework.conv_block(3, 8, dropout=rate), seed=0)
-        for rate in (RATE, 0.0)
+        framework.make(framework.conv_block, 3, 8, dropout=rate) for rate in (RATE, 0.0)
     )
     np.testing.assert_array_equal(
         framework.predict(block, X), framework.predict(without, X)
@@ -69,7 +68,7 @@ def test_a_fifth_is_zero_and_the_rest_grows(framework):
 def test_a_transition_drops_before_it_averages(framework):
     """Ones in, so that each average shows how many of its four values were kept."""
     framework.seed_everything(0)
-    block = framework.initialize(framework.transition_block(4, 8, dropout=RATE), seed=0)
+    block = framework.make(framework.transition_block, 4, 8, dropout=RATE)
     weights = framework.get_weights(block)
     weights["conv.weight"][:], weights["conv.bias"][:] = 0, 1
     framework.set_weights(block, weights)

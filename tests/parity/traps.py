@@ -60,7 +60,7 @@ TRAPS = (
         "running statistics after 1 step",
         {
             "pytorch": Edit("momentum=0.1)", "momentum=0.01)"),
-            "tensorflow": Edit("momentum=0.9)", "momentum=0.99)"),
+            "tensorflow": Edit("momentum=0.9,", "momentum=0.99,"),
             "jax": Edit("momentum=0.9,", "momentum=0.99,"),
             "mxnet": Edit("momentum=0.9,", "momentum=0.99,"),
         },
@@ -147,12 +147,12 @@ TRAPS = (
                 "        self.eval()\n        if not self.training:\n",
             ),
             "tensorflow": Edit(
-                "self.features(X, training=training)",
-                "self.features(X, training=False)",
+                "X = self.features(X)",
+                "X = self.features(X, training=False)",
             ),
             "jax": Edit(
                 """\
-def batch_norm(num_channels, rngs=nnx.Rngs(0)):
+def batch_norm(num_channels, *, rngs):
     return nnx.BatchNorm(
 """,
                 """\
@@ -161,7 +161,7 @@ class Stuck(nnx.BatchNorm):
         return super().__call__(X, use_running_average=True)
 
 
-def batch_norm(num_channels, rngs=nnx.Rngs(0)):
+def batch_norm(num_channels, *, rngs):
     return Stuck(
 """,
             ),
@@ -189,8 +189,8 @@ def batch_norm(num_channels, rngs=nnx.Rngs(0)):
                 "batch_norm(in_channels),",
             ),
             "jax": Edit(
-                "batch_norm(in_channels, rngs),\n        nnx.relu,",
-                "batch_norm(in_channels, rngs),",
+                "batch_norm(in_channels, rngs=rngs),\n        nnx.relu,",
+                "batch_norm(in_channels, rngs=rngs),",
             ),
             "mxnet": Edit(
                 'batch_norm(in_channels),\n        nn.Activation("relu"),',
@@ -211,8 +211,8 @@ def batch_norm(num_channels, rngs=nnx.Rngs(0)):
                 "batch_norm(channels),",
             ),
             "jax": Edit(
-                "batch_norm(channels, rngs),\n            nnx.relu,",
-                "batch_norm(channels, rngs),",
+                "batch_norm(channels, rngs=rngs),\n            nnx.relu,",
+                "batch_norm(channels, rngs=rngs),",
             ),
             "mxnet": Edit(
                 'batch_norm(channels),\n            nn.Activation("relu"),',
@@ -250,7 +250,7 @@ def batch_norm(num_channels, rngs=nnx.Rngs(0)):
         {
             "pytorch": Edit("weight_decay=self.weight_decay", "weight_decay=0"),
             "tensorflow": Edit("gradient + self.trainer.weight_decay * p", "gradient"),
-            "jax": Edit("g + weight_decay * p", "g"),
+            "jax": Edit("add_decayed_weights(weight_decay)", "add_decayed_weights(0)"),
             "mxnet": Edit(
                 "gradient = gradient + trainer.weight_decay * weight", "pass"
             ),

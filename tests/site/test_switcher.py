@@ -325,11 +325,9 @@ def test_differing_lines_are_marked(visit):
         "kernel_size=3,",
     ]
     assert page.evaluate(MARKED, "jax") == [
-        "def conv_block(",
-        "in_channels, growth_rate, rngs=nnx.Rngs(0)",
-        "):",
+        "def conv_block(in_channels, growth_rate, *, rngs):",
         "return nnx.Sequential(",
-        "batch_norm(in_channels, rngs),",
+        "batch_norm(in_channels, rngs=rngs),",
         "nnx.relu,",
         "nnx.Conv(",
         "kernel_size=(3, 3),",
