@@ -122,7 +122,7 @@ def curves(records: Sequence[Record], labels: Sequence[str] | None = None) -> "F
     from d2l_lite.plots import PALETTE
 
     labels = labels or [record.name for record in records]
-    figure = Figure(8, 3.6)
+    figure = Figure((5.4, 3))
     loss, error = figure.subplots(1, 2)
     for axes, name in ((loss, "loss"), (error, "error")):
         for number, (record, label) in enumerate(zip(records, labels)):
