@@ -75,11 +75,12 @@ def show_images(
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     # All in inches: few images are not blown up, many share a page's width.
-    gap, cell = 0.04, min(8 / columns, 1.4)
+    gap, cell = 0.04, min(8 / columns, 1.35)
     image_width = cell - gap
     image_height = image_width * images.shape[2] / images.shape[3]
     lines = max(title.count("\n") + 1 for title in titles) if titles else 0
-    row_height = image_height + gap + lines * 0.17 * min(cell, 1)
+    size = 10 * min(cell / 1.35, 1)  # of titles, in points
+    row_height = image_height + gap + lines * size / 48
     width, height = cell * columns, row_height * rows
     figure = Figure((width, height), layout="none", pictures=True)
     for number, image in enumerate(images.transpose(0, 2, 3, 1)):
@@ -92,7 +93,7 @@ def show_images(
         axes.set_axis_off()
         axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         if titles:
-            axes.set_title(titles[number], fontsize=8 * min(cell, 1), pad=3)
+            axes.set_title(titles[number], fontsize=size, pad=3)
     return figure
 
 
@@ -122,7 +123,7 @@ def show_predictions(
     labels: np.ndarray,
     predictions: np.ndarray,
     classes: Sequence[str],
-    columns: int = 8,
+    columns: int = 4,
 ) -> "Figure":
     """Draw images with the predicted class (✓ right, ✗ wrong) over the true one.
 
@@ -178,15 +179,14 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> "Figure":
     if matrix.shape != (count, count):
         raise ValueError(f"matrix of shape {matrix.shape} for {count} classes")
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    size = max(1.4 + 0.42 * count, 3.2)
-    figure = Figure((size + 0.8, size))
+    size = max(1.3 + 0.4 * count, 3.2)
+    figure = Figure((size, size))
     axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Greens", vmin=0, vmax=1)
-    figure.colorbar(image, label="share of the true class", fraction=0.05)
+    axes.imshow(shares, cmap="Greens", vmin=0, vmax=1)
     for row, column in np.ndindex(matrix.shape):
         colour = "white" if shares[row, column] > 0.5 else "black"
         text = str(matrix[row, column])
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+        axes.text(column, row, text, ha="center", va="center", color=colour)
     axes.set_xticks(
         range(count), classes, rotation=45, ha="right", rotation_mode="anchor"
     )

@@ -91,6 +91,7 @@ def prints_for_all(node: nodes.Node) -> bool:
         and any(
             "output" in text["classes"] for text in node.findall(nodes.literal_block)
         )
+        and not any(node.findall(nodes.image))
     )
 
 
