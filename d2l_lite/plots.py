@@ -179,7 +179,7 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> "Figure":
     if matrix.shape != (count, count):
         raise ValueError(f"matrix of shape {matrix.shape} for {count} classes")
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    size = max(1.3 + 0.4 * count, 3.2)
+    size = max(1.2 + 0.4 * count, 3.2)
     figure = Figure((size, size))
     axes = figure.subplots()
     axes.imshow(shares, cmap="Greens", vmin=0, vmax=1)

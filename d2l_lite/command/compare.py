@@ -127,7 +127,7 @@ def curves(records: Sequence[Record], labels: Sequence[str] | None = None) -> "F
     colors = [PALETTE[number % len(PALETTE)] for number in range(len(records))]
     if len(set(frameworks)) == len(records) > 1:
         colors = [FRAMEWORK_COLORS[framework] for framework in frameworks]
-    figure = Figure((5.4, 3))
+    figure = Figure((5.2, 3.6))
     loss, error = figure.subplots(1, 2)
     for axes, name in ((loss, "loss"), (error, "error")):
         for record, label, color in zip(records, labels, colors):
@@ -144,7 +144,9 @@ def curves(records: Sequence[Record], labels: Sequence[str] | None = None) -> "F
         axes.grid(alpha=0.3, which="both")
     loss.set_ylabel("cross-entropy (nats)")
     error.set_ylabel("share wrong")
-    error.legend(title="validation full, training dashed", title_fontsize="small")
+    handles = error.get_legend_handles_labels()
+    title = "validation full, training dashed"
+    figure.legend(*handles, loc="outside lower center", ncols=2, title=title)
     return figure
 
 

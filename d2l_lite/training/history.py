@@ -108,7 +108,7 @@ class History:
         from d2l_lite.figure import Figure, epoch_axis
         from d2l_lite.plots import MAGENTA, TEAL
 
-        figure = Figure((5.4, 2.7))
+        figure = Figure((5.2, 2.7))
         loss, accuracy = figure.subplots(1, 2)
         for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
             for part, color, style in (

@@ -308,7 +308,9 @@ def test_a_layer_shows_its_numbers_to_pointer_and_keyboard(visit):
     slider.focus()
     for _ in range(3):  # past the pooling to the block's second layer
         page.keyboard.press("ArrowRight")
-    text = "block 1, layer 2: reads 96 channels of 8 × 8, adds 32; keeps 1.5 MiB, 256 KiB"
+    text = (
+        "block 1, layer 2: reads 96 channels of 8 × 8, adds 32; keeps 1.5 MiB, 256 KiB"
+    )
     assert numbers.inner_text() == f"{text} with recomputation"
     assert slider.get_attribute("aria-valuetext") == numbers.inner_text()
     page.locator("#ex-drawing .marker").hover(force=True)
