@@ -20,6 +20,7 @@ from book.build.source import (
     Chapter,
     belongs,
     cell_id,
+    figure,
     read_text,
 )
 from d2l_lite import TITLES
@@ -158,6 +159,9 @@ def _cells(
         }
         if cell.cell_type == "code":
             cells.append(new_code_cell(cell.source, id=cell.id, metadata=kept))
+            if figure(cell):
+                text = plain.caption(figure(cell), chapter.line(cell))
+                cells.append(new_markdown_cell(text, id=f"{cell.id}-caption"))
         elif text := plain.translate(cell.source, chapter.line(cell)):
             cells.append(new_markdown_cell(text, id=cell.id, metadata=kept))
     return cells

@@ -155,14 +155,14 @@ def test_one_line_says_how_large_the_run_is(capsys, monkeypatch):
     FashionMNIST(scale="quick")
     assert capsys.readouterr() == (
         "quick run: 4,000 training images of Fashion-MNIST; "
-        "D2L_LITE_SCALE=full trains on all of them\n",
+        "for all set D2L_LITE_SCALE=full\n",
         "",
     )
     monkeypatch.setenv("D2L_LITE_SCALE", "full")
     assert FashionMNIST().scale == "full"
     assert capsys.readouterr().out == (
         "full run: 60,000 training images of Fashion-MNIST; "
-        "D2L_LITE_SCALE=quick trains on 4,000 of them\n"
+        "for 4,000 set D2L_LITE_SCALE=quick\n"
     )
 
 

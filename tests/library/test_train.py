@@ -345,7 +345,7 @@ def test_plot_draws_every_run(train, two_runs, tmp_path):
     history = History.from_csv(tmp_path / "one" / "history.csv")
     assert list(loss.lines[0].get_ydata()) == history.validation_loss
     assert list(error.lines[1].get_ydata()) == history.train_error
-    labels = [text.get_text() for text in error.get_legend().get_texts()]
+    labels = [text.get_text() for text in error.figure.legends[0].get_texts()]
     assert labels == ["one", "two"]
 
 

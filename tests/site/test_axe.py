@@ -67,12 +67,13 @@ def test_menus_open_by_keyboard(visit):
 def test_what_scrolls_can_be_reached_and_nothing_else(visit):
     tab = visit()
     tab.page.set_viewport_size({"width": 360, "height": 780})
-    page = tab.go("chapters/training")
-    page.wait_for_function("document.querySelector('.katex-display[tabindex]')")
+    page = tab.go("book/in_class")
+    table = ".pst-scrollable-table-container[tabindex]"
+    page.wait_for_function(f"document.querySelector('{table}')")
     wide = """() => [...document.querySelectorAll(
         "pre, .katex-display, .pst-scrollable-table-container")]
       .filter((box) => box.clientWidth > 0)
       .map((box) => [box.scrollWidth > box.clientWidth, box.tabIndex === 0])"""
     assert all(scrolls == focus for scrolls, focus in page.evaluate(wide))
     page.set_viewport_size({"width": 1400, "height": 900})
-    page.wait_for_function("!document.querySelector('.katex-display[tabindex]')")
+    page.wait_for_function(f"!document.querySelector('{table}')")
