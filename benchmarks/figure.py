@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from benchmarks.record import LOWER_IS_BETTER, Record
 from d2l_lite import TITLES
 
-OURS, PEER = "#0072b2", "#9a9a9a"
+OURS, PEER = "#00695c", "#9a9a9a"
 
 
 def draw(record: Record, path: Path) -> None:

@@ -1,27 +1,54 @@
-"""The book's kind of figure, and an axis that counts epochs."""
+"""The book's kind of figure, its colours, and an axis that counts epochs."""
 
 import io
 from typing import Any
 
+import matplotlib
 import matplotlib.figure
+from cycler import cycler
 from matplotlib.ticker import MaxNLocator
 
 from d2l_lite.notebook import kernel_shell
+from d2l_lite.plots import PALETTE
+
+# Those of the tabs (book/site/static/book.css): nothing but a framework wears them.
+FRAMEWORK_COLORS = {
+    "pytorch": "#d9472b",
+    "tensorflow": "#e08a00",
+    "jax": "#7b4fd6",
+    "mxnet": "#1a7fb8",
+}
+STYLE = {
+    "axes.prop_cycle": cycler(color=PALETTE),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    # Names within an SVG are made from what they name and from this.
+    "svg.hashsalt": "d2l-lite",
+}
 
 
 class Figure(matplotlib.figure.Figure):
-    """A white figure that a notebook shows as PNG whichever backend is active.
+    """A white figure that a notebook shows as SVG, or as PNG if it is of pictures.
 
-    pyplot never hears of it, so that it is shown once and needs no closing.
+    It looks the same whichever backend is active, and need not be one of pyplot's.
     """
 
-    def __init__(self, width: float, height: float, layout: str = "compressed") -> None:
+    def __init__(
+        self,
+        figsize: tuple[float, float],
+        layout: str = "compressed",
+        pictures: bool = False,
+        **others: Any,
+    ) -> None:
         """Make an empty figure; width and height in inches of 110 pixels."""
-        super().__init__((width, height), dpi=110, facecolor="white", layout=layout)
+        others |= {"dpi": 110, "facecolor": "white"}
+        super().__init__(figsize, layout=layout, **others)
+        self.pictures = pictures
         if shell := kernel_shell():
             # matplotlib's has no PNG before pyplot, and one with its version after.
-            png = shell.display_formatter.formatters["image/png"]
-            png.for_type(Figure, Figure.png)
+            formatters = shell.display_formatter.formatters
+            formatters["image/png"].for_type(Figure, Figure._shown_png)
+            formatters["image/svg+xml"].for_type(Figure, Figure._shown_svg)
 
     def png(self) -> bytes:
         """Return the figure as PNG; the same drawing gives the same bytes."""
@@ -29,6 +56,25 @@ class Figure(matplotlib.figure.Figure):
         # Without "Software" the bytes do not name matplotlib's version.
         self.savefig(buffer, format="png", dpi="figure", metadata={"Software": None})
         return buffer.getvalue()
+
+    def svg(self) -> str:
+        """Return the figure as SVG; the same drawing gives the same text."""
+        buffer = io.StringIO()
+        unsigned = {"Creator": None, "Date": None}
+        with matplotlib.rc_context(STYLE):
+            self.savefig(buffer, format="svg", metadata=unsigned)
+        return buffer.getvalue()
+
+    def _shown_png(self) -> bytes | None:
+        return self.png() if self.pictures else None
+
+    def _shown_svg(self) -> str | None:
+        return None if self.pictures else self.svg()
+
+    def subplots(self, *args: Any, **kwargs: Any) -> Any:
+        """Add axes as matplotlib does, in the book's colours."""
+        with matplotlib.rc_context(STYLE):
+            return super().subplots(*args, **kwargs)
 
 
 def epoch_axis(axes: Any) -> None:

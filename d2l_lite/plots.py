@@ -1,11 +1,11 @@
-"""Figures of images, predictions and confusion matrices; none needs a display.
+"""Drawings, images, predictions and confusion matrices; none needs a display.
 
 Explained in chapters/training.md. matplotlib is imported when something is drawn: it
 takes a third of a second.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,10 +14,34 @@ from d2l_lite.checks import check_integer
 if TYPE_CHECKING:
     from d2l_lite.figure import Figure
 
-# Okabe and Ito's, told apart by colour-blind readers and in greyscale; without its
-# yellow, which white paper swallows.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-BLUE, VERMILLION, *_ = PALETTE
+# Told apart by colour-blind readers and in greyscale, and none a framework's.
+PALETTE = ("#00695c", "#d81b78", "#8a8d00", "#5d4037", "#4db6ac", "#f48fb1", "#000000")
+TEAL, MAGENTA, *_ = PALETTE
+
+
+def panels(count: int = 1, width: float = 4, height: float = 3) -> Any:
+    """Open drawings that `plt.show()` shows, side by side where there is room.
+
+    Args:
+        count: how many; each is a figure of its own, so that on a phone they stand
+            one below the other.
+        width, height: of each, in inches.
+
+    Returns:
+        the axes to draw in, or a list of them if there are several.
+
+    Raises:
+        ValueError: `count` is no integer from 1.
+    """
+    from matplotlib import pyplot as plt
+
+    from d2l_lite.figure import Figure
+
+    check_integer(count, 1, None, f"count={count!r}")
+    size = (width, height)
+    made = [plt.figure(figsize=size, FigureClass=Figure) for _ in range(count)]
+    axes = [figure.subplots() for figure in made]
+    return axes if count > 1 else axes[0]
 
 
 def show_images(
@@ -51,13 +75,14 @@ def show_images(
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     # All in inches: few images are not blown up, many share a page's width.
-    gap, cell = 0.04, min(8 / columns, 1.4)
+    gap, cell = 0.04, min(8 / columns, 1.35)
     image_width = cell - gap
     image_height = image_width * images.shape[2] / images.shape[3]
     lines = max(title.count("\n") + 1 for title in titles) if titles else 0
-    row_height = image_height + gap + lines * 0.17 * min(cell, 1)
+    size = 10 * min(cell / 1.35, 1)  # of titles, in points
+    row_height = image_height + gap + lines * size / 48
     width, height = cell * columns, row_height * rows
-    figure = Figure(width, height, layout="none")
+    figure = Figure((width, height), layout="none", pictures=True)
     for number, image in enumerate(images.transpose(0, 2, 3, 1)):
         row, column = divmod(number, columns)
         left = (cell * column + gap / 2) / width
@@ -68,7 +93,7 @@ def show_images(
         axes.set_axis_off()
         axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         if titles:
-            axes.set_title(titles[number], fontsize=8 * min(cell, 1), pad=3)
+            axes.set_title(titles[number], fontsize=size, pad=3)
     return figure
 
 
@@ -98,7 +123,7 @@ def show_predictions(
     labels: np.ndarray,
     predictions: np.ndarray,
     classes: Sequence[str],
-    columns: int = 8,
+    columns: int = 4,
 ) -> "Figure":
     """Draw images with the predicted class (✓ right, ✗ wrong) over the true one.
 
@@ -121,7 +146,7 @@ def show_predictions(
     ]
     figure = show_images(images, titles, columns)
     for axes, mark in zip(figure.axes, marks):
-        axes.title.set_color(BLUE if mark == "✓" else VERMILLION)
+        axes.title.set_color(TEAL if mark == "✓" else MAGENTA)
     return figure
 
 
@@ -154,15 +179,14 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> "Figure":
     if matrix.shape != (count, count):
         raise ValueError(f"matrix of shape {matrix.shape} for {count} classes")
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    size = max(1.4 + 0.42 * count, 3.2)
-    figure = Figure(size + 0.8, size)
+    size = max(1.3 + 0.4 * count, 3.2)
+    figure = Figure((size, size))
     axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, label="share of the true class", fraction=0.05)
+    axes.imshow(shares, cmap="Greens", vmin=0, vmax=1)
     for row, column in np.ndindex(matrix.shape):
         colour = "white" if shares[row, column] > 0.5 else "black"
         text = str(matrix[row, column])
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+        axes.text(column, row, text, ha="center", va="center", color=colour)
     axes.set_xticks(
         range(count), classes, rotation=45, ha="right", rotation_mode="anchor"
     )

@@ -9,10 +9,12 @@ from d2l_lite.data.image_set import ImageSet
 from d2l_lite.data.svhn import SVHN
 from d2l_lite.plots import (
     confusion_matrix,
+    panels,
     plot_confusion,
     show_images,
     show_predictions,
 )
+from d2l_lite.table import Table
 from d2l_lite.training.history import History
 
 # What needs no framework, and each module therefore takes from here.
@@ -23,7 +25,9 @@ __all__ = [
     "History",
     "ImageSet",
     "SVHN",
+    "Table",
     "confusion_matrix",
+    "panels",
     "plot_confusion",
     "show_images",
     "show_predictions",

@@ -17,6 +17,7 @@ from book.build.source import (
     BookError,
     Chapter,
     covered,
+    figure,
     groups,
     read_text,
     stated_reason,
@@ -149,6 +150,12 @@ def _outputs(
             yield BookError(
                 f"{name} shows an image without alternative text; give the cell "
                 'the option `mystnb: {image: {alt: "…"}}`',
+                *place,
+            )
+        if types.intersection(IMAGES) and not figure(cell):
+            yield BookError(
+                f"{name} shows an image without caption; give the cell the option "
+                '`mystnb: {figure: {name: fig-…, caption: "…"}}`',
                 *place,
             )
 

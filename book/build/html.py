@@ -78,7 +78,9 @@ def write_front_door(book: Book, site: Path) -> None:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{title}</title>\n"
         f'<link rel="canonical" href="{book.url(first)}">\n'
-        f'<meta http-equiv="refresh" content="0; url={first}.html">\n</head>\n'
+        f"<script>location.replace('{first}.html' + location.search)</script>\n"
+        f'<noscript><meta http-equiv="refresh" content="0; url={first}.html">'
+        "</noscript>\n</head>\n"
         f'<body><main><h1><a href="{first}.html">{title}</a></h1></main></body>\n'
         "</html>\n",
         encoding="utf-8",

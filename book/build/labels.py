@@ -9,19 +9,22 @@ from pybtex.database import BibliographyData, Entry, parse_string
 from pybtex.exceptions import PybtexError
 
 from book.build.myst import Block, walk
-from book.build.source import Book, BookError, Chapter, read_text
+from book.build.source import Book, BookError, Chapter, figure, read_text
 
 KINDS = {"figure": "Figure", "exercise": "Exercise", "math": "Equation"}
 
 
 @dataclass(frozen=True)
 class Label:
-    """The place of a label: its document, and its title or kind and number there."""
+    """The place of a label: its document, and its title or kind and number.
+
+    Numbers are those of the site, with the chapter's before the dot.
+    """
 
     document: str
     title: str = ""
     kind: str = ""
-    number: int = 0
+    number: str = ""
 
 
 @dataclass
@@ -30,7 +33,7 @@ class Labels:
 
     names: dict[str, Label] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
-    numbers: dict[tuple[str, int], int] = field(default_factory=dict)
+    numbers: dict[tuple[str, int], str] = field(default_factory=dict)
     bibliography: BibliographyData = field(default_factory=BibliographyData)
 
     def citation(self, key: str) -> tuple[str, str] | None:
@@ -47,7 +50,8 @@ def read_labels(book: Book) -> Labels:
         blocks = walk(read_text(path, name))
         _add(labels, name.removesuffix(".md"), blocks)
     for chapter in book.chapters:
-        add_chapter(labels, chapter)
+        number = book.numbers.get(f"chapters/{chapter.name}")
+        add_chapter(labels, chapter, f"{number}." if number else "")
     path = book.root / "book" / "references.bib"
     if path.exists():
         try:
@@ -64,23 +68,28 @@ def front_matter(book: Book) -> list[Path]:
     return sorted((book.root / "book").glob("*.md"))
 
 
-def add_chapter(labels: Labels, chapter: Chapter) -> None:
-    """Adds what a chapter or a worksheet defines."""
-    _add(labels, f"chapters/{chapter.name}", _chapter_blocks(chapter))
+def add_chapter(labels: Labels, chapter: Chapter, prefix: str = "") -> None:
+    """Adds what a chapter or a worksheet defines, its numbers behind `prefix`."""
+    _add(labels, f"chapters/{chapter.name}", _chapter_blocks(chapter), prefix)
 
 
 def _chapter_blocks(chapter: Chapter) -> Iterator[Block]:
+    drawn = set()
     for cell in chapter.cells:
         line = chapter.line(cell)
         if cell.cell_type == "markdown":
             yield from walk(cell.source, line)
-        else:  # a figure, where its settings say so
-            figure = cell.metadata.get("mystnb", {}).get("figure")
-            name = "figure" if figure is not None else "code-cell"
-            yield Block("directive", line, cell.source, name, options=figure or {})
+            continue
+        own = figure(cell)
+        name = "figure" if own and own["name"] not in drawn else "code-cell"
+        drawn.add(own.get("name"))
+        options = own if name == "figure" else {}
+        yield Block("directive", line, cell.source, name, options=options)
 
 
-def _add(labels: Labels, document: str, blocks: Iterator[Block]) -> None:
+def _add(
+    labels: Labels, document: str, blocks: Iterator[Block], prefix: str = ""
+) -> None:
     counts: Counter[str] = Counter()
     pending: list[str] = []
     for block in blocks:
@@ -94,10 +103,10 @@ def _add(labels: Labels, document: str, blocks: Iterator[Block]) -> None:
         own = [block.options[key] for key in ("name", "label") if key in block.options]
         own += [block.label] if block.label else []
         kind = _kind(block, bool(own))
-        number = 0
+        number = ""
         if kind:
             counts[kind] += 1
-            number = labels.numbers[document, block.line] = counts[kind]
+            number = labels.numbers[document, block.line] = f"{prefix}{counts[kind]}"
         for name in [*pending, *own]:
             labels.names[name] = Label(document, block.argument, kind, number)
         pending.clear()

@@ -34,6 +34,11 @@ class PlainMarkdown:
         text = "\n".join(piece for piece in pieces if piece is not None)
         return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
 
+    def caption(self, figure: dict[str, str], line: int) -> str:
+        """The line below what a cell draws: **Figure 3.2.** and its caption."""
+        number = self.labels.names[figure["name"]].number
+        return f"**Figure {number}.** {self.translate(figure['caption'], line)}"
+
     def _block(self, block: Block) -> str | None:
         """Markdown of a block; None for what leaves no line."""
         if block.kind in ("target", "comment"):
@@ -160,7 +165,7 @@ class PlainMarkdown:
             raise self._error(f"no label {target!r} in the book; correct it", line)
         if role == "eq" and label.kind != "Equation":
             raise self._error(f"{target!r} is no equation; use {{ref}}", line)
-        number = str(label.number)
+        number = label.number
         if role == "numref" and title:
             name = title.replace("%s", number).replace("{number}", number)
         elif role == "eq":

@@ -14,6 +14,7 @@ from book.build.source import (
     FRAMEWORKS,
     Book,
     Chapter,
+    figure,
     frameworks,
     stated_reason,
 )
@@ -50,10 +51,36 @@ def page_notebook(book: Book, chapter: Chapter) -> NotebookNode:
     for tagged, run in groupby(
         merged_cells(book, chapter), key=lambda cell: bool(frameworks(cell))
     ):
-        group = list(run)
         before = cells[-1] if cells else None
-        cells += _tabs(chapter, group, before) if tagged else group
+        for group, caption in _cut(list(run)):
+            cells += _tabs(chapter, group, before) if tagged else group
+            cells += caption
     return nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
+
+
+def _cut(
+    cells: list[NotebookNode],
+) -> Iterator[tuple[list[NotebookNode], list[NotebookNode]]]:
+    """The cells in pieces, each up to the last cell of a figure, and its caption.
+
+    A figure that every framework draws for itself has one caption below its tabs.
+    """
+    ends = {figure(cell)["name"]: n for n, cell in enumerate(cells) if figure(cell)}
+    start = 0
+    for end in ends.values():
+        drawing = cells[end]
+        name, caption = (figure(drawing)[key] for key in ("name", "caption"))
+        for cell in cells[start : end + 1]:
+            cell.metadata.get("mystnb", {}).pop("figure", None)
+        fence = ":" * 12
+        source = f"{fence}{{figure-of-cells}} {name}\n{caption}\n{fence}"
+        yield (
+            cells[start : end + 1],
+            [nbformat.v4.new_markdown_cell(source, id=f"{drawing.id}-caption")],
+        )
+        start = end + 1
+    if cells[start:]:
+        yield cells[start:], []
 
 
 def _tabs(

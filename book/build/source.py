@@ -75,6 +75,13 @@ class Book:
         """Every document of _toc.yml in order, without suffix (`book/setup`)."""
         return tuple(_documents(_read_yaml(self.root / "_toc.yml")))
 
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The numbers of the documents in the numbered part of _toc.yml."""
+        parts = _read_yaml(self.root / "_toc.yml").get("parts", [])
+        numbered = [part for part in parts if part.get("numbered")]
+        return {name: n for n, name in enumerate(_documents(numbered), 1)}
+
     @property
     def chapter_names(self) -> tuple[str, ...]:
         """The documents of _toc.yml that lie in chapters/."""
@@ -169,13 +176,17 @@ def _require_settings(cell: NotebookNode, file: str, line: int) -> None:
         if not isinstance(value, dict):
             what = f"the cell's option `{key}` must hold settings (`name: …`)"
             raise BookError(f"{what}, not {value!r}", file, line)
+    figure = settings.get("figure")
+    if figure is not None and not (figure.get("name") and figure.get("caption")):
+        what = 'a figure needs both, `figure: {name: fig-…, caption: "…"}`'
+        raise BookError(what, file, line)
 
 
 def _one_for_each(cell: NotebookNode) -> list[NotebookNode]:
     """The cell, or its copies, each with the tag of one framework.
 
-    In the words of a copy (alternative text, caption) `{framework}` is its title. Its
-    figure keeps its name in the first copy only.
+    In the alternative text of a copy `{framework}` is its title. The figure is one:
+    all copies have its name and its caption.
     """
     names = frameworks(cell)
     if len(names) < 2:
@@ -185,13 +196,9 @@ def _one_for_each(cell: NotebookNode) -> list[NotebookNode]:
     for name in names:
         copy = deepcopy(cell)
         copy.metadata.tags = [name, *others]
-        for setting in ("figure", "image"):
-            words = copy.metadata.get("mystnb", {}).get(setting, {})
-            for key, value in words.items():
-                if isinstance(value, str):
-                    words[key] = value.replace("{framework}", TITLES[name])
-            if copies:
-                words.pop("name", None)
+        image = copy.metadata.get("mystnb", {}).get("image", {})
+        if "alt" in image:
+            image["alt"] = str(image["alt"]).replace("{framework}", TITLES[name])
         copies.append(copy)
     return copies
 
@@ -206,6 +213,11 @@ def cell_id(cell: NotebookNode, occurrences: Counter[str]) -> str:
 
 def tags(cell: NotebookNode) -> tuple[str, ...]:
     return tuple(cell.metadata.get("tags", ()))
+
+
+def figure(cell: NotebookNode) -> dict[str, str]:
+    """Name and caption of what a cell draws; empty for a cell without."""
+    return cell.metadata.get("mystnb", {}).get("figure", {})
 
 
 def frameworks(cell: NotebookNode) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from book.build.files import write_if_changed
 from book.build.labels import Labels, read_labels
 from book.build.markdown import PlainMarkdown
 from book.build.models import models_text
-from book.build.source import FRAMEWORKS, Book, Chapter, belongs, cell_id
+from book.build.source import FRAMEWORKS, Book, Chapter, belongs, cell_id, figure
 from d2l_lite import TITLES
 
 METADATA = {
@@ -101,6 +101,9 @@ def _cells(
         }
         if cell.cell_type == "code":
             cells.append(new_code_cell(cell.source, id=cell.id, metadata=kept))
+            if figure(cell):
+                text = plain.caption(figure(cell), chapter.line(cell))
+                cells.append(new_markdown_cell(text, id=f"{cell.id}-caption"))
         elif text := plain.translate(cell.source, chapter.line(cell)):
             cells.append(new_markdown_cell(text, id=cell.id, metadata=kept))
     return cells

@@ -8,7 +8,15 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 FOLDER = Path(__file__).parent
-EXTENSIONS = "elements", "explorer_page", "links", "mathematics", "tabs", "worksheets"
+EXTENSIONS = (
+    "captions",
+    "elements",
+    "explorer_page",
+    "links",
+    "mathematics",
+    "tabs",
+    "worksheets",
+)
 
 
 def set_paths(app: Sphinx, config: Config) -> None:

@@ -18,7 +18,7 @@ SCRIPTS = ("arithmetic.js", "address.js", "drawing.js", "report.js", "page.js")
 STYLE = "explorer.css"
 # Dropout changes none of the page's counts of weights and arithmetic.
 LEFT_OUT = ("dropout",)
-HEADS = "network", "pixels", "parameters", "multiply-adds", "kept, MiB", "reading again"
+HEADS = "network", "pixels", "parameters", "multiply-adds", "kept, MiB", "recomputing"
 
 
 def presets() -> dict[str, dict[str, Any]]:

@@ -78,6 +78,23 @@ def framework_of(node: nodes.Node) -> str | None:
     return next((f for f in FRAMEWORKS if f"tag_{f}" in node["classes"]), None)
 
 
+def prints_for_all(node: nodes.Node) -> bool:
+    """Whether this is a cell of all frameworks whose code and text are shown.
+
+    book/build/merge.py has asserted that they show the same.
+    """
+    return (
+        isinstance(node, nodes.container)
+        and node.get("nb_element") == "cell_code"
+        and "hide_mode" not in node
+        and framework_of(node) is None
+        and any(
+            "output" in text["classes"] for text in node.findall(nodes.literal_block)
+        )
+        and not any(node.findall(nodes.image))
+    )
+
+
 class FrameworkTabs(SphinxTransform):
     """Puts every run of frameworks' parts into one set of tabs."""
 
@@ -96,6 +113,9 @@ class FrameworkTabs(SphinxTransform):
             parent.children = []
             parent.extend(children)
         made = list(self.document.findall(framework_tabs))
+        if made:
+            for cell in self.document.findall(prints_for_all):
+                cell["classes"].append("same-in-all")
         characters = min(64, max(40, *map(longest_line, made), 0))
         for number, node in enumerate(made, 1):
             node["characters"] = characters

@@ -112,21 +112,26 @@ def table(records: Iterable[Record]) -> list[tuple[str, ...]]:
 def curves(records: Sequence[Record], labels: Sequence[str] | None = None) -> "Figure":
     """Draw loss (left) and error (right) of several runs over their epochs.
 
-    Validation is drawn full, training dashed. `labels` are those of the legend, the
-    names of the folders if None. Explained in chapters/results.md.
+    Validation is drawn full, training dashed; frameworks wear their colours if no two
+    runs share one. `labels` are those of the legend, the names of the folders if None.
+    Explained in chapters/results.md.
     """
     # Here, for matplotlib takes a third of a second to import.
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    from d2l_lite.figure import Figure, epoch_axis
+    from d2l_lite.figure import FRAMEWORK_COLORS, Figure, epoch_axis
     from d2l_lite.plots import PALETTE
 
     labels = labels or [record.name for record in records]
-    figure = Figure(8, 3.6)
+    frameworks = [record.options["framework"] for record in records]
+    colors = [PALETTE[number % len(PALETTE)] for number in range(len(records))]
+    if len(set(frameworks)) == len(records) > 1:
+        colors = [FRAMEWORK_COLORS[framework] for framework in frameworks]
+    figure = Figure((5.4, 3))
     loss, error = figure.subplots(1, 2)
     for axes, name in ((loss, "loss"), (error, "error")):
-        for number, (record, label) in enumerate(zip(records, labels)):
-            epochs, color = record.history.epoch, PALETTE[number % len(PALETTE)]
+        for record, label, color in zip(records, labels, colors):
+            epochs = record.history.epoch
             validation = getattr(record.history, f"validation_{name}")
             train = getattr(record.history, f"train_{name}")
             axes.plot(epochs, validation, "-", color=color, linewidth=1.8, label=label)

@@ -223,9 +223,9 @@ class DataSet(ABC):
     def _line(self, count: int) -> str:
         """What is printed when the scale was not the caller's choice."""
         if self.scale == "quick":
-            rest = "D2L_LITE_SCALE=full trains on all of them"
+            rest = "for all set D2L_LITE_SCALE=full"
         else:
-            rest = f"D2L_LITE_SCALE=quick trains on {QUICK[0]:,} of them"
+            rest = f"for {QUICK[0]:,} set D2L_LITE_SCALE=quick"
         return f"{self.scale} run: {count:,} training images of {self.title}; {rest}"
 
     def _sized(self, part: ImageSet, size: tuple[int, int] | None) -> ImageSet:

@@ -106,14 +106,14 @@ class History:
         """Draw loss (left) and accuracy (right) over the epochs."""
         # Here, for matplotlib takes a third of a second to import.
         from d2l_lite.figure import Figure, epoch_axis
-        from d2l_lite.plots import BLUE, VERMILLION
+        from d2l_lite.plots import MAGENTA, TEAL
 
-        figure = Figure(8, 3)
+        figure = Figure((5.4, 2.7))
         loss, accuracy = figure.subplots(1, 2)
         for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
             for part, color, style in (
-                ("train", BLUE, "--o"),
-                ("validation", VERMILLION, "-s"),
+                ("train", TEAL, "--o"),
+                ("validation", MAGENTA, "-s"),
             ):
                 values = getattr(self, f"{part}_{name}")
                 axes.plot(

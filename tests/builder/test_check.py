@@ -280,6 +280,11 @@ def test_a_cell_that_was_never_executed(temporary_book: TemporaryBook) -> None:
             "shows an image without alternative text; give the cell the option "
             '`mystnb: {image: {alt: "…"}}`',
         ),
+        (
+            PICTURE,
+            "shows an image without caption; give the cell the option "
+            '`mystnb: {figure: {name: fig-…, caption: "…"}}`',
+        ),
     ],
 )
 def test_bad_outputs(

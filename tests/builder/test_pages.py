@@ -103,6 +103,21 @@ def test_cell_of_two_frameworks_is_in_both_tabs(temporary_book):
     assert len({cell.id for cell in cells}) == 4
 
 
+def test_a_caption_stands_below_the_tabs_and_cuts_them(temporary_book):
+    options = 'mystnb:\n  figure: {name: fig-a, caption: "It *falls*."}\n'
+    drawing = f"```{{code-cell}}\n---\ntags: [each]\n{options}---\ndraw()\n```\n\n"
+    text = f"# First\n\n{GROUP}{drawing}{GROUP}"
+    cells = page(temporary_book.chapters(first=text))
+    (place,) = (n for n, cell in enumerate(cells) if "{figure-of-cells}" in cell.source)
+    fence = ":" * 12
+    assert (
+        cells[place].source == f"{fence}{{figure-of-cells}} fig-a\nIt *falls*.\n{fence}"
+    )
+    assert [cell.source for cell in cells[place - 4 : place]] == ["draw()"] * 4
+    assert not any("figure" in cell.metadata.get("mystnb", ()) for cell in cells)
+    assert len(cells) == place + 5
+
+
 def test_runs_of_tagged_cells_become_tab_sets():
     document = new_document("page")
     for name in ("tag_jax", "tag_pytorch", "tag_jax", "", "tag_mxnet"):
@@ -137,7 +152,9 @@ def test_site_is_refused_until_the_last_warning_is_gone(temporary_book):
     assert renderer in SETTINGS
     settings = SETTINGS.replace(renderer, f"{renderer}    {macros}\n")
     temporary_book.write("_config.yml", settings)
+    drawing = "---\nmystnb:\n  figure: {name: fig-a, caption: It}\n---\n1"
     text = f"# First\n\n![A plot](no.png)\n\n$$\\nosuch{{x}} + \\half$$ (a)\n\n{GROUP}"
+    text += f"\n\n```{{code-cell}}\n{drawing}\n```\n\nAs {{numref}}`fig-a`.\n"
     temporary_book.chapters(first=text)
     book = temporary_book.edit("_toc.yml", "root:", "format: jb-book\nroot:")
     temporary_book.write("book/index.md", TABS)
@@ -157,6 +174,9 @@ def test_site_is_refused_until_the_last_warning_is_gone(temporary_book):
     assert html.count('class="katex-display"') == 1
     assert "<mfrac><mn>1</mn><mn>2</mn></mfrac>" in html  # MathML, read aloud
     assert 'href="#equation-a"' in html and 'id="equation-a"' in html
+    caption = r'<figure class="of-cells[^>]*id="fig-a">.*<figcaption>.*Figure 1 '
+    assert re.search(caption, html, re.DOTALL)
+    assert re.search('href="#fig-a"><span class="std std-numref">Figure 1<', html)
     assert not re.search("<script[^>]*(mathjax|katex)", html, re.IGNORECASE)
     html = (site / "book/index.html").read_text(encoding="utf-8")
     notes = re.findall(r"<p>There is nothing for (\w+) here", html)

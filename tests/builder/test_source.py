@@ -6,7 +6,15 @@ import pytest
 from small_book import CHAPTER, TemporaryBook
 
 from book.build.labels import read_labels
-from book.build.source import FRAMEWORKS, Book, BookError, frameworks, groups, tags
+from book.build.source import (
+    FRAMEWORKS,
+    Book,
+    BookError,
+    figure,
+    frameworks,
+    groups,
+    tags,
+)
 
 
 def test_documents_come_in_the_order_of_the_table_of_contents(
@@ -51,7 +59,7 @@ EACH = """\
 ---
 tags: [each, plot]
 mystnb:
-  figure: {name: curves, caption: "{framework} learns"}
+  figure: {name: curves, caption: It learns}
   image: {alt: "Curves of {framework}."}
 ---
 print(x)
@@ -68,9 +76,8 @@ def test_a_cell_tagged_each_is_one_for_each_framework(
     ]
     alts = [cell.metadata.mystnb.image.alt for cell in chapter.cells]
     assert alts[0] == "Curves of PyTorch." and alts[3] == "Curves of MXNet."
-    first, *others = (cell.metadata.mystnb.figure for cell in chapter.cells)
-    assert first == {"name": "curves", "caption": "PyTorch learns"}
-    assert others[1] == {"caption": "JAX learns"}
+    for cell in chapter.cells:
+        assert figure(cell) == {"name": "curves", "caption": "It learns"}
     assert {chapter.line(cell) for cell in chapter.cells} == {5}
 
 
@@ -169,6 +176,17 @@ def test_an_empty_figure_setting_is_named(
     book = temporary_book.chapters(first=text)
     with pytest.raises(BookError, match=r"^chapters/first.md:7: the cell's option `"):
         read_labels(book)
+
+
+@pytest.mark.parametrize("setting", ["{name: a}", "{caption: It}", "{}"])
+def test_a_figure_without_name_or_caption_is_named(
+    temporary_book: TemporaryBook, setting: str
+) -> None:
+    options = f"---\nmystnb:\n  figure: {setting}\n---\n"
+    text = f"# First\n\n```{{code-cell}} ipython3\n{options}1\n```\n"
+    message = r"^chapters/first.md:7: a figure needs both, `figure: \{name: fig-"
+    with pytest.raises(BookError, match=message):
+        _ = temporary_book.chapters(first=text).chapters
 
 
 def test_the_readme_opens_a_notebook_of_this_repository() -> None:

@@ -235,6 +235,42 @@ def test_myst_becomes_plain_markdown(temporary_book: TemporaryBook, case: str) -
     assert plain.translate(cell.source, first.line(cell)) == expected
 
 
+DRAWN = """\
+```{code-cell} ipython3
+---
+tags: [each]
+mystnb:
+  figure: {name: fig-a, caption: "As {eq}`e` says, $x$."}
+  image: {alt: A line}
+---
+draw()
+```
+
+By {numref}`fig-a`,
+
+$$y$$ (e)
+"""
+
+
+def test_what_cells_draw_has_one_number_and_a_caption(
+    temporary_book: TemporaryBook,
+) -> None:
+    second = "# Second\n\n```{code-cell} ipython3\n1\n```\n\nAs {numref}`fig-a`.\n"
+    temporary_book.chapters(first=DRAWN, second=second)
+    parts = "{chapters: [{file: book/references}]}, {numbered: true, chapters: "
+    parts += "[{file: chapters/second}, {file: chapters/first}]}"
+    temporary_book.write("_toc.yml", f"root: book/index\nparts: [{parts}]\n")
+    book = Book(temporary_book.root)
+    split(book)
+    for framework in ("pytorch", "mxnet"):
+        drawing, caption, prose = read(book, framework).cells[2:]
+        assert drawing.source == "draw()"
+        assert caption.source == "**Figure 2.1.** As (2.1) says, $x$."
+        assert prose.source.startswith("By Figure 2.1,")
+        other = read(book, framework, "second").cells[-1].source
+        assert other.startswith("As [Figure 2.1 of chapters/first](https://")
+
+
 def test_a_directive_without_plain_form_is_named(
     temporary_book: TemporaryBook,
 ) -> None:

@@ -166,7 +166,7 @@ def test_quick_takes_equal_shares_of_the_real_images(tmp_path, monkeypatch, caps
     assert sizes(CIFAR10()) == [4950, 550, 1100]
     assert capsys.readouterr() == (
         "quick run: 4,000 training images of CIFAR-10; "
-        "D2L_LITE_SCALE=full trains on all of them\n"
+        "for all set D2L_LITE_SCALE=full\n"
         "full run: 5,500 training images of CIFAR-10; "
         "D2L_LITE_SCALE=quick trains on 4,000 of them\n",
         "",

@@ -155,7 +155,7 @@ def test_one_line_says_how_large_the_run_is(capsys, monkeypatch):
     FashionMNIST(scale="quick")
     assert capsys.readouterr() == (
         "quick run: 4,000 training images of Fashion-MNIST; "
-        "D2L_LITE_SCALE=full trains on all of them\n",
+        "for all set D2L_LITE_SCALE=full\n",
         "",
     )
     monkeypatch.setenv("D2L_LITE_SCALE", "full")

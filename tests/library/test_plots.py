@@ -1,6 +1,7 @@
 """Figures of images, predictions and confusion matrices."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from nbclient import NotebookClient
 
 from d2l_lite import plots
+from d2l_lite.figure import FRAMEWORK_COLORS
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ("cat", "dog", "owl")
@@ -71,7 +73,8 @@ def test_show_images_makes_a_grid(channels, dtype):
     figure = plots.show_images(images(5, channels, dtype), list("abcde"), columns=3)
     assert titles(figure) == list("abcde")
     boxes = [axes.get_position() for axes in figure.axes]
-    assert [boxes[3].x0, boxes[4].x0] == [boxes[0].x0, boxes[1].x0]
+    lefts = [box.x0 for box in boxes]
+    assert lefts[3:] == pytest.approx(lefts[:2])
     assert boxes[3].y1 < boxes[0].y0  # 3 and 4 stand in a second row
 
 
@@ -107,7 +110,7 @@ def test_show_predictions_marks_right_and_wrong_by_text_and_colour():
     figure = plots.show_predictions(images(2), [0, 1], np.array([0, 2]), CLASSES)
     assert titles(figure) == ["✓ cat\ntrue: cat", "✗ owl\ntrue: dog"]
     colours = [axes.title.get_color() for axes in figure.axes]
-    assert colours == [plots.BLUE, plots.VERMILLION]
+    assert colours == [plots.TEAL, plots.MAGENTA]
 
 
 def test_show_predictions_refuses():
@@ -129,6 +132,30 @@ def test_marks_are_in_the_font():
     plots.show_predictions(images(2), [0, 1], [0, 2], CLASSES).png()
 
 
+def test_the_same_drawing_gives_the_same_svg():
+    matrix = np.eye(3, dtype=int)
+    first, second = (plots.plot_confusion(matrix, CLASSES).svg() for _ in range(2))
+    assert first == second
+    assert first.count("<svg") == 1 and "date" not in first
+
+
+def test_frameworks_wear_the_colours_of_their_tabs_and_nothing_else_does():
+    css = (ROOT / "book/site/static/book.css").read_text(encoding="utf-8")
+    light = css[: css.index("}")]
+    assert dict(re.findall(r"--(\w+): (#\w+);", light)) == FRAMEWORK_COLORS
+    assert not set(FRAMEWORK_COLORS.values()) & set(plots.PALETTE)
+
+
+def test_panels_are_figures_of_their_own_in_the_books_colours():
+    left, right = plots.panels(2, 3, 2)
+    assert left.figure is not right.figure
+    assert left.figure.get_size_inches().tolist() == [3, 2]
+    assert left.plot([1, 2])[0].get_color() == plots.PALETTE[0]
+    assert plots.panels().figure.get_size_inches().tolist() == [4, 3]
+    with pytest.raises(ValueError, match="count=0: must be an integer, at least"):
+        plots.panels(0)
+
+
 def test_pyplot_is_not_touched():
     code = (
         "import sys, numpy; from d2l_lite import plots;"
@@ -140,19 +167,29 @@ def test_pyplot_is_not_touched():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=environment)
 
 
-def test_a_notebook_shows_one_png_whatever_backend_is_active(monkeypatch):
+@pytest.mark.parametrize(
+    ("draw", "kind"),
+    [
+        ("plots.show_images(np.zeros((2, 1, 4, 4)))", "image/png"),
+        ("plots.plot_confusion(np.eye(2, dtype=int), 'ab')", "image/svg+xml"),
+    ],
+)
+def test_a_notebook_shows_one_image_whatever_backend_is_active(monkeypatch, draw, kind):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    draw = "plots.show_images(np.zeros((2, 1, 4, 4)))"
     cells = [
         f"import numpy as np\nfrom d2l_lite import plots\n{draw}",
         f"%matplotlib inline\nimport matplotlib.pyplot as plt\n{draw}",
+        "left, right = plots.panels(2)\nplt.show()",
     ]
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
     )
     NotebookClient(notebook, timeout=60).execute()
-    before, after = (cell.outputs for cell in notebook.cells)
+    before, after, panels = (cell.outputs for cell in notebook.cells)
     assert [output.output_type for output in before] == ["execute_result"]
     assert [output.output_type for output in after] == ["execute_result"]
-    assert set(before[0].data) == {"image/png", "text/plain"}
+    assert set(before[0].data) == {kind, "text/plain"}
     assert before[0].data == after[0].data
+    assert [output.output_type for output in panels] == ["display_data"] * 2
+    for output in panels:
+        assert set(output.data) == {"image/svg+xml", "text/plain"}

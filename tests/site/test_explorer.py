@@ -108,7 +108,7 @@ def drawn_at_random(generator: random.Random) -> dict:
 @pytest.fixture
 def page(visit: Callable) -> Page:
     tab = visit()
-    yield tab.go(DOCUMENT)
+    yield tab.go(DOCUMENT, "?network=densenet121")
     assert tab.errors == [] and tab.outside == []
 
 
@@ -180,12 +180,11 @@ def test_the_address_keeps_what_is_not_its_own(visit):
     fill(page, batch=1)
     query = page.url.partition("?")[2]
     assert set(query.split("&")) == {
-        *("framework=jax", "network=densenet121", "size=448", "batch=1")
+        *("framework=jax", "network=densenet", "size=448", "batch=1")
     }
 
 
 WRONG = [
-    ({"network": "densenet122"}, "network=densenet122: unknown", {}),
     ({"growth_rate": "1e9"}, "up to 512; 512 it is", {"growth_rate": 512}),
     ({"growth_rate": "-3"}, "at least 1; 1 it is", {"growth_rate": 1}),
     ({"growth_rate": "twelve"}, "must be an integer, at least 1; 32 it is", {}),
@@ -212,6 +211,10 @@ def test_wrong_addresses(visit):
         assert said in page.locator("#ex-problem").inner_text()
         assert parsed(line(page)) == ("densenet121", changes)
         check_numbers(page, "densenet121", 224, **changes)
+    page = tab.go(DOCUMENT, "?network=densenet122")
+    said = page.locator("#ex-problem").inner_text()
+    assert "network=densenet122: unknown" in said
+    check_numbers(page, "densenet", 32)
     assert tab.errors == []
 
 
@@ -269,7 +272,7 @@ def test_copying(visit, browser):
     clipboard = "navigator.clipboard.readText()"
     page.get_by_role("button", name="Copy the line").click()
     page.get_by_text("copied", exact=True).wait_for()
-    assert page.evaluate(clipboard) == 'd2l.build("densenet121", growth_rate=24)'
+    assert page.evaluate(clipboard) == 'd2l.build("densenet", growth_rate=24)'
     fill(page, growth_rate=28)
     page.get_by_role("button", name="Copy a link").click()
     page.get_by_text("copied", exact=True).wait_for()
@@ -280,13 +283,13 @@ def test_copying(visit, browser):
 def test_the_keyboard_is_enough(page):
     page.locator("#ex-network").focus()
     visited = []
-    for _ in range(20):
+    for _ in range(21):
         page.keyboard.press("Tab")
         visited.append(page.evaluate("document.activeElement.id"))
     order = ["blocks", "growth_rate", *(f"layers-{i}" for i in range(4))]
     order += ["bottleneck", "compression", "init_features", "small_inputs"]
     order += ["in_channels", "num_classes", "bias", "size", "batch"]
-    order += ["memory_efficient", "copy-call", "copy-link", "table"]
+    order += ["memory_efficient", "layer", "copy-call", "copy-link", "table"]
     assert visited[: len(order)] == [f"ex-{name}" for name in order]
     page.locator("#ex-growth_rate").focus()
     page.keyboard.press("ArrowUp")
@@ -294,6 +297,24 @@ def test_the_keyboard_is_enough(page):
     page.locator("#ex-bottleneck").focus()
     page.keyboard.press("Space")
     check_numbers(page, "densenet121", 224, growth_rate=33, bottleneck=False)
+
+
+def test_a_layer_shows_its_numbers_to_pointer_and_keyboard(visit):
+    page = visit().go(DOCUMENT)
+    page.set_viewport_size({"width": 1400, "height": 1600})
+    assert line(page) == 'd2l.build("densenet")'
+    numbers, slider = page.locator("#ex-numbers"), page.locator("#ex-layer")
+    assert numbers.inner_text().startswith("convolution: 64 channels, 16 × 16; keeps ")
+    slider.focus()
+    for _ in range(3):  # past the pooling to the block's second layer
+        page.keyboard.press("ArrowRight")
+    text = "block 1, layer 2: reads 96 channels of 8 × 8, adds 32; keeps 1.5 MiB, 256 KiB"
+    assert numbers.inner_text() == f"{text} with recomputation"
+    assert slider.get_attribute("aria-valuetext") == numbers.inner_text()
+    page.locator("#ex-drawing .marker").hover(force=True)
+    assert numbers.inner_text().startswith("block 1, layer 2: ")
+    page.locator("#ex-drawing .funnel").last.hover(force=True)
+    assert numbers.inner_text().startswith("transition 3: 240 → 120 channels, 1 × 1;")
 
 
 @pytest.mark.parametrize("width", [360, 1400])

@@ -99,5 +99,6 @@ def test_notebook_of_each_framework_is_offered(visit, document):
 
 def test_front_door_leads_to_the_book(visit):
     tab = visit()
-    tab.page.goto((tab.site / "index.html").as_uri())
-    tab.page.wait_for_url("**/book/index.html")
+    tab.page.goto((tab.site / "index.html").as_uri() + "?framework=jax")
+    tab.page.wait_for_url("**/book/index.html*")
+    assert tab.page.evaluate("document.documentElement.dataset.framework") == "jax"

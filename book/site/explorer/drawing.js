@@ -68,6 +68,12 @@
     element(titles, "text", { x: channels.left, y: 12 }, "channels");
     element(titles, "text", { x: memory.left, y: 12 }, `kept${narrow ? "" : " by a layer"}, ${unitName}`);
     let y = 36;
+    // Where each layer is drawn, and its numbers in words.
+    const layers = [];
+    const note = (top, height, what, [plain, again]) => {
+      const less = again < plain ? `, ${show(again)} with recomputation` : "";
+      layers.push({ top, height, text: `${what}; keeps ${show(plain)}${less}` });
+    };
 
     const title = (row, text, detail, side) => {
       const group = element(svg, "g", {});
@@ -112,6 +118,11 @@
           new: bars((i) => bar(left + wide(row.read + i * growth), top(i), wide(growth), inner)),
         };
         for (const [name, d] of Object.entries(parts)) element(group, "path", { class: name, d });
+        for (const i of layer) {
+          const what = `block ${row.name.split(" ").pop()}, layer ${i + 1}: reads ${
+            row.read + i * growth} channels of ${row.size} × ${row.size}, adds ${growth}`;
+          note(top(i), thick, what, kept[index][i]);
+        }
       } else if (kind === "transition") {
         height = funnel;
         const [from, to] = [wide(row.read), wide(row.channels)].map(round);
@@ -121,6 +132,10 @@
         element(group, "path", { class: "input", d: bar(left, y, wide(read), inner) });
       }
       const pieces = kept[index];
+      if (kind !== "block") {
+        const [name, detail] = words(row);
+        note(y, height, `${name}: ${detail} channels, ${row.size} × ${row.size}`, pieces[0]);
+      }
       const stack = (make) => pieces.map(make).join("");
       element(group, "path", { class: "copies", d: stack(([plain, again], i) => (
         plain > again
@@ -149,7 +164,9 @@
     svg.setAttribute("viewBox", `0 0 ${width} ${bottom}`);
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", description(rows));
+    const marker = element(svg, "rect", { class: "marker", x: channels.left - 3, width: width - channels.left + 2 });
     frame.replaceChildren(svg);
+    return { layers, marker, bottom };
   };
 
   const description = (rows) => {

@@ -4,12 +4,13 @@
 
   const { explorer } = window;
   const { find, make } = explorer;
-  const start = "densenet121";
+  const start = "densenet";
 
   let networks;
   let rules;
   let state;
   let rows = null;
+  let drawn;
 
   // Limits are the form's: each is written in one place.
   const readRules = () => {
@@ -104,8 +105,26 @@
     const place = find("drawing");
     find("figure").hidden = !rows;
     if (rows && place.clientWidth) {
-      explorer.draw(place, rows, state, place.clientWidth, explorer.memory);
+      drawn = explorer.draw(place, rows, state, place.clientWidth, explorer.memory);
+      find("layer").max = drawn.layers.length - 1;
+      point(find("layer").valueAsNumber);
     }
+  };
+
+  const point = (index) => {
+    const { top, height, text } = drawn.layers[index];
+    drawn.marker.setAttribute("y", top - 1);
+    drawn.marker.setAttribute("height", height + 1);
+    find("layer").value = index;
+    find("layer").setAttribute("aria-valuetext", text);
+    find("numbers").textContent = text;
+  };
+
+  const pointAt = (event) => {
+    const { top, height } = find("drawing").firstElementChild.getBoundingClientRect();
+    const y = (event.clientY - top) / height * drawn.bottom;
+    const index = drawn.layers.findLastIndex((layer) => layer.top <= y);
+    if (index >= 0) point(index);
   };
 
   const show = (asked) => {
@@ -187,6 +206,9 @@
     });
     find("copy-call").addEventListener("click", () => copy(find("call").textContent));
     find("copy-link").addEventListener("click", () => copy(link()));
+    find("layer").addEventListener("input", (event) => point(event.target.valueAsNumber));
+    find("drawing").addEventListener("pointermove", pointAt);
+    find("drawing").addEventListener("pointerdown", pointAt);
     new ResizeObserver(showDrawing).observe(find("drawing"));
   });
 })();

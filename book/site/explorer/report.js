@@ -7,7 +7,7 @@
     parameters: "parameters",
     multiplyAdds: "multiply-adds",
     plain: "kept",
-    recomputed: "kept, reading again",
+    recomputed: "kept, recomputing",
   };
 
   const find = (id) => document.getElementById(`ex-${id}`);

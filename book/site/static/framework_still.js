@@ -2,7 +2,8 @@
 (() => {
   "use strict";
   const CELLS = ".framework-panel > :not(.framework-name)";
-  const BLOCKS = `.bd-article section > :not(section, .framework-tabs), ${CELLS}`;
+  const SETS = "figure:has(> .framework-tabs)";
+  const BLOCKS = `.bd-article section > :not(section, .framework-tabs, ${SETS}), ${CELLS}`;
 
   const seen = (element) => element.getClientRects().length > 0;
 
