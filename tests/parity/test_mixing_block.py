@@ -35,7 +35,7 @@ def measured(tmp_path_factory):
 
 
 def furthest(found, expected):
-    """The largest difference of an array, relative to its largest value, and its name."""
+    """The largest difference, relative to its array's largest value, and the name."""
     return max(
         (np.abs(found[name] - array).max() / np.abs(array).max(), name)
         for name, array in expected.items()
