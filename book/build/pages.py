@@ -23,7 +23,7 @@ from d2l_lite import TITLES
 
 STATIC = Path(__file__).parents[1] / "site" / "static"
 HEADING = re.compile(r"\A\s*#{1,6}\s")
-FRONT_MATTER = ("*.md", "*.bib", "figures/*")
+FRONT_MATTER = ("*.md", "*.bib", "figures/*.svg")
 
 
 def write_pages(book: Book) -> Path:
