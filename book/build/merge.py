@@ -1,6 +1,7 @@
 """The page's cells: the chapter's source with the outputs of its executed notebooks."""
 
 import json
+import re
 from copy import deepcopy
 from itertools import zip_longest
 
@@ -10,6 +11,9 @@ from book.build.inputs import inputs, recorded_inputs
 from book.build.source import FRAMEWORKS, Book, Chapter, frameworks
 from book.build.split import read_notebook
 from d2l_lite import TITLES
+
+SVG = "image/svg+xml"
+NUMBER = re.compile(r"-?\d+\.?\d*")
 
 
 def merged_cells(book: Book, chapter: Chapter) -> list[NotebookNode]:
@@ -66,8 +70,8 @@ def _require_equal(
     shown = {name: _shown(executed) for name, executed in found.items()}
     first = next(iter(shown), "")
     for name in shown:
-        if shown[name] != shown[first]:
-            here, there = _difference(shown[name], shown[first])
+        if difference := _difference(shown[name], shown[first]):
+            here, there = (repr(line[:80]) for line in difference)
             raise chapter.error(
                 cell,
                 f"the output of this shared cell differs: {TITLES[name]} shows {here}, "
@@ -92,8 +96,21 @@ def _shown(cell: NotebookNode) -> list[str]:
     return lines
 
 
-def _difference(here: list[str], there: list[str]) -> tuple[str, str]:
-    """The first lines that differ, cut to a length that can be read."""
+def _difference(here: list[str], there: list[str]) -> tuple[str, str] | None:
+    """The first lines that differ, if any do."""
     pairs = zip_longest(here, there, fillvalue="")
-    one, other = next((one, other) for one, other in pairs if one != other)
-    return repr(one[:80]), repr(other[:80])
+    return next((pair for pair in pairs if not _alike(*pair)), None)
+
+
+def _alike(here: str, there: str) -> bool:
+    """Whether two lines show the same: drawings may differ by their last digits.
+
+    What is drawn may come from a framework's arithmetic; a hundredth of a point is
+    less than anybody sees.
+    """
+    if here == there:
+        return True
+    if SVG not in here or NUMBER.sub("", here) != NUMBER.sub("", there):
+        return False
+    numbers = zip(NUMBER.findall(here), NUMBER.findall(there))
+    return all(abs(float(one) - float(other)) < 0.01 for one, other in numbers)

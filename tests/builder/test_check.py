@@ -378,6 +378,23 @@ def test_shared_outputs_that_differ(
     assert problem.startswith(f"{FIRST}:34: the output of this shared cell differs")
 
 
+@pytest.mark.parametrize("x, alike", [("1.001", True), ("1.02", False)])
+def test_drawings_that_rounding_has_moved(
+    temporary_book: TemporaryBook, pretend_execution: Callable, x: str, alike: bool
+) -> None:
+    book = temporary_book.chapters(first="```{code-cell}\ndraw()\n```\n")
+    split(book)
+    for name, place in zip(FRAMEWORKS, ("1", x, "1", "1")):
+        data = {"image/svg+xml": f'<svg><use x="{place}" y="2.5"/></svg>'}
+        output = {"output_type": "display_data", "data": data, "metadata": {}}
+        pretend_execution(book.root / f"chapters/{name}/first.ipynb", output)
+    if alike:
+        assert 'x="1"' in str(merged_cells(book, book.chapters[0])[-1].outputs)
+    else:
+        with pytest.raises(BookError, match="this shared cell differs: TensorFlow"):
+            merged_cells(book, book.chapters[0])
+
+
 def test_outputs_of_a_cell_tagged_each_may_differ(
     temporary_book: TemporaryBook, pretend_execution: Callable
 ) -> None:

@@ -14,7 +14,7 @@ from book.build.pages import page_notebook, write_pages
 from book.build.source import FRAMEWORKS, Book, BookError, tags
 from book.build.split import split
 from book.site.links import source_menu
-from book.site.tabs import FrameworkTabs, definition
+from book.site.tabs import FrameworkTabs, defined
 
 GROUP = "".join(
     f"```{{code-cell}} ipython3\n:tags: [{name}]\n\nx = 1\n```\n\n"
@@ -140,10 +140,10 @@ def test_a_mistake_is_reported_under_the_plain_title():
     assert query["title"] == ["4. Blocks & Layers: "]
 
 
-def test_definition_is_the_source_as_written():
-    source = "import x\n\nclass A:  # one\n    y = 1\n\ndef f():\n    pass\n"
-    assert definition(source, "A") == "class A:  # one\n    y = 1"
-    assert definition(source, "B") is None
+def test_names_that_a_cell_defines():
+    source = "import z\n\nclass A:  # one\n    y = 1\n\n\ndef b():\n    B = 2"
+    assert {"A", "b"} <= set(defined(source))
+    assert "B" not in defined(source)
 
 
 def test_site_is_refused_until_the_last_warning_is_gone(temporary_book):
