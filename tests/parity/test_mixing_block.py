@@ -8,8 +8,8 @@ from measured import run
 from mixing_block import example, in_numpy
 
 # Two GELUs have only the digits of float32 in float64 as well: TensorFlow multiplies by
-# a 1/√2 that was rounded to float32 (seen: 1.5e-8), and MXNet computes the error
-# function within it in float32 (seen: 1.2e-7).
+# a 1/√2 that was rounded to float32 (seen: 1.5e-8). MXNet's is off by what a float32
+# error function would explain (seen: 1.2e-7); its source was not checked for one.
 KNOWN = {"tensorflow": 1e-7, "mxnet": 1e-6}
 
 
