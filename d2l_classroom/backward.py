@@ -12,7 +12,7 @@ from d2l_classroom.report import digits, listed, short
 from d2l_lite.networks.weights import Weights
 
 Array = np.ndarray
-# MXNet keeps the keep-rate as a float32, see tests/parity/compare.py.
+# MXNet keeps the averages' decay as a float32, see tests/parity/compare.py.
 STATISTICS = 1e-5
 # A gradient is a sum of terms that nearly cancel.
 GRADIENTS = 1e-4
@@ -83,7 +83,7 @@ def _moved(
         return (
             f"your batch norm keeps {short(100 * keep)} % of its running statistics, "
             "the reference 90 %. Each framework has its own default for this "
-            f"keep-rate {WHERE}."
+            f"decay {WHERE}."
         )
     factor = float(np.median((new[1] - keep * old[1]) / (share * batch[1])))
     if abs(factor - count / (count - 1)) < 0.1 / count:

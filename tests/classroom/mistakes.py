@@ -70,7 +70,7 @@ MISTAKES = (
         EPSILON,
     ),
     Mistake(
-        "keep-rate",
+        "decay",
         "dense_block",
         4,
         "your batch norm keeps 99 % of its running statistics, the reference 90 %: "

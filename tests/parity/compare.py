@@ -52,7 +52,7 @@ KNOWN = (
         "mxnet",
         "running statistics",
         5e-7,
-        "Its operator keeps the keep-rate as a float32, in float64 as well: 0.9 is "
+        "Its operator keeps the decay as a float32, in float64 as well: 0.9 is "
         "0.89999998, and the share of a new batch 0.10000002, by 2.4e-7 too large.",
     ),
 )

@@ -56,7 +56,7 @@ TRAPS = (
         },
     ),
     Trap(
-        "keep-rate 0.99",
+        "decay 0.99",
         "running statistics after 1 step",
         {
             "pytorch": Edit("momentum=0.1)", "momentum=0.01)"),
