@@ -367,7 +367,9 @@ def notebook():
 def outputs(cell):
     kinds = [getattr(output, "name", output.output_type) for output in cell.outputs]
     figures = [
-        output for output in cell.outputs if "image/png" in getattr(output, "data", {})
+        output
+        for output in cell.outputs
+        if "image/svg+xml" in getattr(output, "data", {})
     ]
     text = "".join(output.text for output in cell.outputs if "text" in output)
     return kinds, figures, text
@@ -393,7 +395,7 @@ def test_live_notebook_ends_as_the_same_figure(notebook, cell):
     assert len(figures) == 1
     # Updated in place: what stays is what plain mode shows.
     plain = outputs(notebook[1])
-    assert figures[0].data["image/png"] == plain[1][0].data["image/png"]
+    assert figures[0].data["image/svg+xml"] == plain[1][0].data["image/svg+xml"]
     # Each epoch's line overwrites its percentages.
     assert text == plain[2]
 
