@@ -137,7 +137,11 @@ def run(script: str, *arguments: str | Path, precision: str) -> None:
     """
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
     x64 = "1" if precision == "float64" else "0"
-    settings = os.environ | {"JAX_ENABLE_X64": x64, "XLA_FLAGS": flags.strip()}
+    settings = os.environ | {
+        "JAX_ENABLE_X64": x64,
+        "XLA_FLAGS": flags.strip(),
+        "PYTHONPATH": str(Path(__file__).parents[2]),  # of the builder
+    }
     command = [sys.executable, Path(__file__).with_name(script), *arguments]
     subprocess.run(command, env=settings, check=True)
 
