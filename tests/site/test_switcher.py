@@ -293,7 +293,7 @@ def test_switcher_stays_within_the_header(visit, query):
     page.keyboard.press("d")
     page.evaluate("window.scrollTo({top: 1500, behavior: 'instant'})")
     items = page.locator(".framework-switcher > *, .article-header-buttons > *")
-    for width in (360, 390, 600, 768, 1000, 1200, 1400):
+    for width in (360, 390, 600, 768, 1000, 1100, 1200, 1400):
         page.set_viewport_size({"width": width, "height": 800})
         boxes = items.evaluate_all(
             "all => all.map(item => item.getBoundingClientRect().toJSON())"
