@@ -1,4 +1,4 @@
-"""A network's stages as Table 1 of the paper lists them, by arithmetic alone."""
+"""A network's stages, after Table 1 of the paper, by arithmetic alone."""
 
 from math import prod
 from typing import NamedTuple
