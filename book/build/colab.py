@@ -187,9 +187,10 @@ def _overlay(folder: Path, python: Path) -> Path:
     (packages,) = json.loads(_output([str(own), "-c", where], folder.parent))
     lines = [f"site.addsitedir({name!r})" for name in seen]
     Path(packages, "colab.pth").write_text("import site; " + "; ".join(lines) + "\n")
-    pip = own.with_name("pip")
-    pip.write_text(f'#!/bin/sh\nexec "{own}" -m pip "$@"\n')
-    pip.chmod(0o755)
+    for name, module in (("pip", "pip"), ("torchrun", "torch.distributed.run")):
+        program = own.with_name(name)
+        program.write_text(f'#!/bin/sh\nexec "{own}" -m {module} "$@"\n')
+        program.chmod(0o755)
     return own
 
 
