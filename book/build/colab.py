@@ -19,7 +19,7 @@ from book.build.inputs import ENVIRONMENT
 from book.build.kernel import CellFault, execute, stderr
 from book.build.run import Task, failure, fault
 from book.build.source import Book, BookError, Chapter
-from book.build.split import archive, read_notebook, serialise
+from book.build.split import archive, read_notebook, replaceable, serialise
 
 # The first cell looks for Colab's module. After it the module goes: JAX would use it.
 STARTUP = """\
@@ -51,8 +51,6 @@ pairs = [(each.name.lower().replace("_", "-"), each.version)
          for each in distributions()]
 print(json.dumps(dict(reversed(pairs))))
 """
-# What a first cell may replace.
-FREE = {"": ("d2l-lite",), "jax": ("d2l-lite", "flax")}
 
 
 def run_in_colab(
@@ -160,7 +158,7 @@ def _execute(
     changes = [
         f"{name} {version} → {after.get(name, 'removed')}"
         for name, version in before.items()
-        if after.get(name) != version and name not in FREE.get(task.framework, FREE[""])
+        if after.get(name) != version and name not in replaceable(task.framework)
     ]
     if changes and not failed:
         what = f"changes what was installed: {', '.join(changes)}"

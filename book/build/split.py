@@ -204,7 +204,7 @@ def installation(book: Book, chapter: Chapter, framework: str) -> str:
         but=",\n    # but for an older Flax" if framework == "jax" else "",
         folder=folder,
         archive=archive(book),
-        free="d2l-lite|flax" if framework == "jax" else "d2l-lite",
+        free="|".join(replaceable(framework)),
         first=_MXNET.format(_mxnet(book)) if framework == "mxnet" else "",
         library={"jax": '".[jax]"', "mxnet": '".[mxnet]"'}.get(framework, "."),
     )
@@ -212,6 +212,11 @@ def installation(book: Book, chapter: Chapter, framework: str) -> str:
     if book.files(chapter):
         cell += f"    %cd -q ~/{folder}/chapters/{framework}\n"
     return cell.rstrip()
+
+
+def replaceable(framework: str) -> tuple[str, ...]:
+    """What a first cell may replace of the packages that are there."""
+    return ("d2l-lite", "flax") if framework == "jax" else ("d2l-lite",)
 
 
 def archive(book: Book) -> str:
