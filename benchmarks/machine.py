@@ -10,12 +10,6 @@ from typing import Any
 
 from d2l_lite.command.environment import VERSIONED, cores, package_version, processor
 
-# For processes that are on one GPU at a time: take memory as it is needed.
-SHARED_GPU = {
-    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-}
-
 
 def describe() -> dict[str, Any]:
     """Processor, its cores that this process may use, memory in bytes, system."""

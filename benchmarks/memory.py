@@ -43,10 +43,11 @@ from typing import Any
 
 from csv_files import FILES, package, record
 from finished_step import finished_step
-from machine import SHARED_GPU, gpu
+from machine import gpu
 from resident import forget, resident
 
 from d2l_lite import PACKAGES
+from d2l_lite.command.environment import SHARED_GPU
 
 FOLDER = FILES / "memory"
 GIVE_BACK = {

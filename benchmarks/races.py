@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.machine import SHARED_GPU, dry_run
+from benchmarks.machine import dry_run
 from benchmarks.race import Benchmark, Entry, Race
 from benchmarks.workload import Workload
 from d2l_lite import PACKAGES
+from d2l_lite.command.environment import SHARED_GPU
 
 PLAIN = Workload("densenet", size=32, batch_size=64, steps=16)
 LARGE = Workload("densenet121", size=224, batch_size=8, steps=2)

@@ -20,6 +20,11 @@ VERSIONED = {
     "jax": ("jax", "jaxlib", "flax"),
     "mxnet": ("mxnet",),
 }
+# Take a GPU's memory as it is needed, and leave the rest to others.
+SHARED_GPU = {
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+}
 
 
 def note(path: Path, framework: str, device: object) -> None:

@@ -25,14 +25,9 @@ from d2l_lite.files import read_json, write_json
 from d2l_lite.training.history import History
 from d2l_lite.training.trainer import Trainer
 
-# Frameworks read these when they start; what the caller has set stays.
-SETTINGS = {
-    # A thread that waits sleeps: beside other work, PyTorch is much faster so.
-    "OMP_WAIT_POLICY": "PASSIVE",
-    # Take a GPU's memory as it is needed, and leave the rest to others.
-    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-}
+# Frameworks read these when they start; what the caller has set stays. A thread that
+# waits sleeps: beside other work, PyTorch is much faster so.
+SETTINGS = environment.SHARED_GPU | {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def train(
