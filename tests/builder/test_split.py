@@ -101,13 +101,25 @@ def test_the_first_cell_installs_in_colab_and_on_kaggle_only(
         exec(code, {"get_ipython": lambda: shell})
 
 
-def test_the_first_cell_refuses_an_older_flax_in_use(
+@pytest.fixture
+def in_colab(
     temporary_book: TemporaryBook, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> Callable[[str], str]:
+    """The first cell of a framework as IPython runs it, in what is taken for Colab."""
     book = temporary_book.chapters(first=CHAPTER)
-    cell = installation(book, book.chapters[0], "jax")
-    code = TransformerManager().transform_cell(cell)
     monkeypatch.setitem(sys.modules, "google.colab", sys)
+
+    def code(framework: str) -> str:
+        cell = installation(book, book.chapters[0], framework)
+        return TransformerManager().transform_cell(cell)
+
+    return code
+
+
+def test_the_first_cell_refuses_an_older_flax_in_use(
+    in_colab: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = in_colab("jax")
     names = {"get_ipython": Mock(), "_exit_code": 0}
     for used, restart in ((version("flax"), False), ("0.11.2", True)):
         monkeypatch.setitem(sys.modules, "flax", Mock(__version__=used))
@@ -116,12 +128,9 @@ def test_the_first_cell_refuses_an_older_flax_in_use(
 
 
 def test_the_first_cell_says_that_tensorflow_is_missing(
-    temporary_book: TemporaryBook, monkeypatch: pytest.MonkeyPatch
+    in_colab: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    book = temporary_book.chapters(first=CHAPTER)
-    cell = installation(book, book.chapters[0], "tensorflow")
-    code = TransformerManager().transform_cell(cell)
-    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    code = in_colab("tensorflow")
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setattr(sys, "meta_path", [BuiltinImporter, PathFinder])
