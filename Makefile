@@ -2,10 +2,11 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 PORT ?= 8000
+FRAMEWORK ?= pytorch
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install book pdf serve test test-first-cells test-colab test-latest test-gpu check nbval pytest bench format clean
+.PHONY: help install book pdf slides serve test test-first-cells test-colab test-latest test-gpu check nbval pytest bench format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -33,6 +34,9 @@ book: install  ## run what changed and build the site, _build/html/index.html
 
 pdf: install  ## the whole book as a PDF, _build/pdf (needs Chromium, which prints it)
 	$(BIN)/python -m book pdf
+
+slides: install  ## slides of the first chapters, _build/slides (FRAMEWORK=… for another)
+	$(BIN)/python -m book slides --framework $(FRAMEWORK)
 
 serve: install  ## show the built site on http://localhost:8000 (PORT=… for another)
 	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)

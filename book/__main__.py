@@ -28,7 +28,7 @@ def _options(arguments: Sequence[str] | None, book: Book) -> argparse.Namespace:
     for name, (work, about) in _COMMANDS.items():
         command = commands.add_parser(name, help=about)
         command.set_defaults(work=work)
-        if work in (_split, _run, _colab):
+        if work in (_split, _run, _colab, _slides):
             for option, choices in (
                 ("--chapter", book.chapter_names),
                 ("--framework", FRAMEWORKS),
@@ -121,6 +121,13 @@ def _pdf(book: Book, options: argparse.Namespace) -> None:
     print(book.relative(build_pdf(book)))
 
 
+def _slides(book: Book, options: argparse.Namespace) -> None:
+    from book.build.slides import write_slides
+
+    for path in write_slides(book, *_selection(book, options)):
+        print(book.relative(path))
+
+
 def _check(book: Book, options: argparse.Namespace) -> int:
     from book.build.check import check
 
@@ -154,6 +161,7 @@ _COMMANDS = {
     "pages": (_pages, "executed notebooks → pages of the site"),
     "site": (_site, "pages → _build/html"),
     "pdf": (_pdf, "pages → one PDF"),
+    "slides": (_slides, "executed notebooks → slides for a lecture"),
     "check": (_check, "name what is stale, missing or broken"),
     "notebooks": (_notebooks, "list those that can run on this machine"),
     "env": (_env, "print the settings with which notebooks run"),

@@ -27,7 +27,7 @@ def merged_cells(book: Book, chapter: Chapter) -> list[NotebookNode]:
         for name in FRAMEWORKS
         if (notebook := read_notebook(book.notebook_path(chapter, name)))
     }
-    executed = {name: _executed(notebook) for name, notebook in notebooks.items()}
+    executed = {name: executed_cells(notebook) for name, notebook in notebooks.items()}
     stale = [
         name
         for name, notebook in notebooks.items()
@@ -55,7 +55,7 @@ def merged_cells(book: Book, chapter: Chapter) -> list[NotebookNode]:
     return cells
 
 
-def _executed(notebook: NotebookNode) -> dict[str, NotebookNode]:
+def executed_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:
     """The executed code cells of a notebook by their ids."""
     return {
         cell.id: cell

@@ -18,6 +18,9 @@ from d2l_lite import PACKAGES, TITLES
 
 FRAMEWORKS = tuple(PACKAGES)
 EACH = "each"  # the tag of a cell that every framework has as its own
+# Tags of what stands on a slide: on a new one, on the one before. Nothing else reads
+# them: a cell keeps its id, and its outputs, with them and without.
+SLIDES = SLIDE, SAME_SLIDE = "slide", "same-slide"
 _ONLY = re.compile(r"^%[ \t]*only\b([^:\n]*):[ \t]*(\S.*)$", re.MULTILINE)
 
 
@@ -205,7 +208,8 @@ def _one_for_each(cell: NotebookNode) -> list[NotebookNode]:
 
 def cell_id(cell: NotebookNode, occurrences: Counter[str]) -> str:
     """Stable id; equal cells are told apart by their occurrence number."""
-    content = "\n".join([cell.cell_type, *sorted(tags(cell)), cell.source])
+    named = sorted(tag for tag in tags(cell) if tag not in SLIDES)
+    content = "\n".join([cell.cell_type, *named, cell.source])
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     occurrences[digest] += 1
     return f"{digest}-{occurrences[digest]}"
