@@ -28,15 +28,17 @@ def _options(arguments: Sequence[str] | None, book: Book) -> argparse.Namespace:
     for name, (work, about) in _COMMANDS.items():
         command = commands.add_parser(name, help=about)
         command.set_defaults(work=work)
+        only = "only this one (may be repeated)"
         if work in (_split, _run, _colab, _slides):
-            for option, choices in (
-                ("--chapter", book.chapter_names),
-                ("--framework", FRAMEWORKS),
-            ):
-                only = "only this one (may be repeated)"
-                command.add_argument(
-                    option, action="append", choices=choices, help=only
-                )
+            names = book.chapter_names
+            command.add_argument("--chapter", action="append", choices=names, help=only)
+        if work in (_split, _run, _colab, _slides, _variant):
+            command.add_argument(
+                "--framework", action="append", choices=FRAMEWORKS, help=only
+            )
+        if work is _variant:
+            which = "which variant, from 1"
+            command.add_argument("--seed", type=_positive, required=True, help=which)
         if work in (_run, _colab):
             jobs = "notebooks at a time (default: 2)"
             command.add_argument("--jobs", type=_positive, default=2, help=jobs)
@@ -128,6 +130,14 @@ def _slides(book: Book, options: argparse.Namespace) -> None:
         print(book.relative(path))
 
 
+def _variant(book: Book, options: argparse.Namespace) -> None:
+    from book.build.worksheets import write_variant
+
+    chosen = options.framework or FRAMEWORKS
+    for path in write_variant(book, options.seed, chosen):
+        print(book.relative(path))
+
+
 def _check(book: Book, options: argparse.Namespace) -> int:
     from book.build.check import check
 
@@ -162,6 +172,7 @@ _COMMANDS = {
     "site": (_site, "pages → _build/html"),
     "pdf": (_pdf, "pages → one PDF"),
     "slides": (_slides, "executed notebooks → slides for a lecture"),
+    "variant": (_variant, "worksheets with other numbers and bugs"),
     "check": (_check, "name what is stale, missing or broken"),
     "notebooks": (_notebooks, "list those that can run on this machine"),
     "env": (_env, "print the settings with which notebooks run"),

@@ -5,6 +5,7 @@ environment of its own. The page "Teaching with This Book" goes through all step
 """
 
 import argparse
+import csv
 import json
 import os
 import re
@@ -13,8 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+from d2l_classroom.returned import collect
 
 READABLE = "/usr /bin /lib /lib32 /lib64 /etc/alternatives /etc/fonts /etc/ld.so.cache"
 SPACE = "--perms 1777 --size 1073741824 --tmpfs"
@@ -108,18 +112,41 @@ def watch(child: subprocess.Popen, end: float, memory: int) -> str:
     return "ended: not done in time"
 
 
+def annotate(grades: Path, assignment: str, notes: Mapping[str, str]) -> None:
+    """Give nbgrader's table a last column `note`."""
+    with grades.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        noted = notes.get(row["student_id"], "")
+        row["note"] = noted if row["assignment"] == assignment else ""
+    with grades.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, rows[0])
+        table.writeheader()
+        table.writerows(rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("course", type=Path, help="nbgrader's folder")
     parser.add_argument("assignment", help="the name of a folder in its source/")
     parser.add_argument("--nbgrader", default="nbgrader", help="nbgrader's program")
+    came_back = "a folder or ZIP archive of what students have handed in"
+    parser.add_argument("--returned", type=Path, help=came_back)
     parser.add_argument("--seconds", type=float, default=300, help="for each student")
     parser.add_argument("--memory", type=int, default=4096, help="MiB for each student")
     chosen = parser.parse_args()
     course, assignment = chosen.course.resolve(), chosen.assignment
+    taken = {}
+    if chosen.returned:
+        try:
+            taken = collect(course, assignment, chosen.returned)
+        except ValueError as error:
+            parser.error(str(error))
     submitted = sorted(course.glob(f"submitted/*/{assignment}"))
     if not submitted:
         parser.error(f"{course}/submitted: nobody has handed in {assignment}")
+    if named := [f.parent.name for f in submitted if set(',"\n') & set(f.parent.name)]:
+        parser.error(f"nbgrader's table cannot hold this name, rename it: {named[0]!r}")
     if not shutil.which(chosen.nbgrader):
         parser.error(f"--nbgrader {chosen.nbgrader}: there is no such program")
     nbgrader = Path(shutil.which(chosen.nbgrader)).absolute()
@@ -127,20 +154,26 @@ def main() -> None:
     trial = [a.format(connection_file=os.devnull) for a in shut_in("-m ipykernel -h")]
     if problem := run(course, trial):
         sys.exit(f"notebooks cannot be shut in: {problem}")
+    notes: dict[str, str] = {}
     for folder in submitted:
         student, files = folder.parent.name, [folder.parent, folder, *folder.rglob("*")]
-        problem = "there is a link or a device among the files"
-        if all((p.is_dir() or p.is_file()) and not p.is_symlink() for p in files):
+        usable, note = taken.get(student, (True, ""))
+        problem = "there is a link or a device among the files" if usable else note
+        if usable and all(
+            (p.is_dir() or p.is_file()) and not p.is_symlink() for p in files
+        ):
             grade = [nbgrader, *AUTOGRADE.split(), assignment, f"--student={student}"]
             problem = run(course, grade, chosen.seconds, chosen.memory)
         if problem:
             shutil.rmtree(course / "autograded" / student / assignment, True)
             python = nbgrader.with_name("python")
             run(course, [python, "-c", FORGET, assignment, student])
-        print(f"{student}: {'0 points: ' + problem if problem else 'graded'}")
+        notes[student] = f"0 points: {problem}" if problem else note
+        print(f"{student}: {notes[student] or 'graded'}")
     for words in (["generate_feedback", assignment, "--force"], ["export"]):
         if problem := run(course, [nbgrader, *words]):
             sys.exit(f"nbgrader {words[0]}: {problem}")
+    annotate(course / "grades.csv", assignment, notes)
     print(course / "grades.csv")
 
 
