@@ -36,7 +36,10 @@ class Worksheets(SphinxDirective):
         known = sorted(path.stem for path in self.folder.glob("*.md"))
         listed = [line.split(":") for line in self.content if line.strip()]
         listed = listed or [[name] for name in known]
-        rows = {name.strip(): "".join(before).split() for name, *before in listed}
+        rows = {
+            name.strip(): re.findall(r"\w+", "".join(before))
+            for name, *before in listed
+        }
         for name in rows:
             if name not in known:
                 raise self.error(f"no worksheet {name!r}; there are {', '.join(known)}")

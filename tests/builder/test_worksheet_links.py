@@ -76,7 +76,7 @@ def page(temporary_book):
 
 
 def test_each_framework_has_its_table(page):
-    html = page("other\none: other first")
+    html = page("other\none: other, first")
     for framework in FRAMEWORKS:
         names = re.findall(rf"worksheets/{framework}/(\w+)\.ipynb\" download", html)
         assert names == ["other", "one"]
