@@ -8,7 +8,7 @@ from d2l_classroom import numpy_layers as ops
 from d2l_classroom import reference as references
 from d2l_classroom.programs import INPUT
 from d2l_classroom.reference import Reference
-from d2l_classroom.report import digits, listed, short
+from d2l_classroom.report import Message, digits, listed, short
 from d2l_lite.networks.weights import Weights
 
 Array = np.ndarray
@@ -16,40 +16,47 @@ Array = np.ndarray
 STATISTICS = 1e-5
 # A gradient is a sum of terms that nearly cancel.
 GRADIENTS = 1e-4
-Found = tuple[list[str], float]
+Found = tuple[list[Message], float]
 ENDS = ("mean", "var")
 WHERE = "(chapter “Dense Blocks”)"
 # How a message begins that costs no points: the layer is PyTorch's own.
 UNBIASED = "your running variance is that of the batch times n/(n-1)"
 
 
-def statistics(reference: Reference, found: Weights, before: Weights) -> Found:
-    """Messages on the running statistics after one step; their largest difference."""
-    expected = reference.training.statistics
-    apart = max(abs(found[name] - expected[name]).max() for name in expected)
-    if apart <= STATISTICS:
-        return [], float(apart)
+def statistics(
+    reference: Reference, read: Mapping[str, Array], found: Weights, before: Weights
+) -> Found:
+    """Messages on the running statistics after one step; their largest difference.
+
+    Each batch norm is judged by what it has read itself.
+    """
     told: dict[str, list[str]] = {}
-    for step in reference.program.layers:
-        if step.op != "norm":
-            continue
+    apart = 0.0
+    norms = [step.name for step in reference.program.layers if step.op == "norm"]
+    for name in norms:
         old, new = (
-            [np.asarray(w[f"{step.name}.running_{end}"], float) for end in ENDS]
+            [np.asarray(w[f"{name}.running_{end}"], float) for end in ENDS]
             for w in (before, found)
         )
-        values = reference.training.values[step.reads[0]]
-        count = values.size / values.shape[1]
-        text = _moved(ops.moments(values), old, new, count)
-        if text:
-            told.setdefault(text, []).append(step.name)
-    norms = sum(step.op == "norm" for step in reference.program.layers)
+        batch = ops.moments(read[name])
+        for o, n, b in zip(old, new, batch):
+            moved = ops.KEEP * o + (1 - ops.KEEP) * b
+            apart = max(apart, float(abs(n - moved).max()))
+        count = read[name].size / read[name].shape[1]
+        if text := _moved(batch, old, new, count):
+            told.setdefault(text, []).append(name)
     messages = []
     for text, names in told.items():
         first, dot, rest = text.partition(". ")
-        place = "" if len(names) == norms else f" (in {listed(names[:3])})"
+        place = "" if len(names) == len(norms) else f" (in {listed(names[:3])})"
         differ = f"{place}: they differ by {digits(apart)}"
-        messages.append(f"{first}{differ if not messages else place}{dot}{rest}")
-    return messages, float(apart)
+        cause = f"{first}{differ if not messages else place}{dot}{rest}"
+        hint = (
+            f"after one training step the running statistics of {listed(names[:3])} "
+            f"differ by {digits(apart)}: how much of the old ones should stay?"
+        )
+        messages.append(Message(hint, cause))
+    return messages, apart
 
 
 def _moved(
@@ -97,9 +104,7 @@ def _moved(
     return ""
 
 
-def gradients(
-    reference: Reference, found: Mapping[str, Array | None], before: Weights
-) -> Found:
+def gradients(reference: Reference, found: Mapping[str, Array | None]) -> Found:
     """Messages on the gradients by every parameter and the input; their difference."""
     expected = references.gradients(reference.program)
     # The gradient by a bias may be nothing but rounding: its layer's counts instead.
@@ -123,25 +128,29 @@ def gradients(
         if not apart <= GRADIENTS * size:
             wrong.append((name, digits(float(apart))))
     messages = []
+    few = [*cut[:4], f"{len(cut) - 4} more"] if len(cut) > 5 else cut
     if len(cut) == len(expected):
-        messages.append(
-            "no gradient arrives at any parameter: outputs are cut off from what made "
-            "them. Look for detach, no_grad, stop_gradient or NumPy in the forward "
-            "pass."
+        hint = "no gradient arrives at any parameter"
+        cause = (
+            "outputs are cut off from what made them. Look for detach, no_grad, "
+            "stop_gradient or NumPy in the forward pass."
         )
+        messages.append(Message(hint, f"{hint}: {cause}"))
     elif cut:
-        few = [*cut[:4], f"{len(cut) - 4} more"] if len(cut) > 5 else cut
-        messages.append(
-            f"no gradient arrives at {listed(few)}: they would never learn. Are they "
-            "frozen, or cut off by detach, no_grad or stop_gradient?"
-        )
+        hint = f"no gradient arrives at {listed(few)}: they would never learn"
+        cause = "Are they frozen, or cut off by detach, no_grad or stop_gradient?"
+        messages.append(Message(hint, f"{hint}. {cause}"))
     if wrong:
         name, apart = wrong[-1]
-        messages.append(
+        hint = (
             f"on the way back the gradient by {_word(name)} is the first wrong one: it "
-            f"differs by {apart}. Of the ways from there to the output one is cut "
-            "or changed (detach, no_grad, stop_gradient)."
+            f"differs by {apart}"
         )
+        cause = (
+            "Of the ways from there to the output one is cut or changed (detach, "
+            "no_grad, stop_gradient)."
+        )
+        messages.append(Message(hint, f"{hint}. {cause}"))
     return messages, largest
 
 

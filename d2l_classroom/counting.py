@@ -3,28 +3,31 @@
 from numbers import Integral, Real
 from typing import Any
 
-from d2l_classroom.failures import describe, told
+from d2l_classroom.failures import describe, place, told, untouched
 from d2l_classroom.formulas import COUNTS, Count
-from d2l_classroom.report import Levels
+from d2l_classroom.report import Message, Results
 from d2l_classroom.time_limit import TimeUp
 
-NAMES = ("counts",)
 # No count of the book comes near it, and floats still tell integers apart.
 MOST = 1e15
 # What rounding may add to a count that is computed in floats.
 ROUNDING = 1e-6
 
 
-def check(task: str, answer: Any, levels: Levels) -> None:
+def parts(task: str) -> tuple[str, ...]:
+    """The settings that a function is tried with."""
+    return tuple(f"setting {n}" for n, _ in enumerate(COUNTS[task].settings, 1))
+
+
+def check(task: str, answer: Any, results: Results) -> None:
     """Try a function with several arguments, and name the formula that it follows."""
     count = COUNTS[task]
     if not callable(answer):
-        levels.fail(
-            [
-                f"the checker got an object of type {type(answer).__name__}; give it "
-                f'your function, without calling it: check("{task}", {task})'
-            ]
+        message = (
+            f"the checker got an object of type {type(answer).__name__}; give it "
+            f'your function, without calling it: check("{task}", {task})'
         )
+        results.wrong("", Message(message))
         return
     found, integers = [], True
     for arguments in count.settings:
@@ -36,36 +39,44 @@ def check(task: str, answer: Any, levels: Levels) -> None:
         except (KeyboardInterrupt, TimeUp):
             raise
         except BaseException as error:
+            if untouched(error):
+                results.untouched(place(error))
+                return
             problem = f"{call}: {describe(error)}"
             if isinstance(error, TypeError) and "argument" in told(error):
                 problem += f"; its arguments are ({', '.join(count.signature)})"
         if problem:
-            levels.fail([problem])
+            results.wrong("", Message(problem))
             return
         found.append(number)
         integers = integers and isinstance(value, Integral)
     expected = [count.formula(*arguments) for arguments in count.settings]
-    if found == expected:
-        levels.reach(f"{len(found)} settings, the same {count.noun} as the reference")
-        if not integers:
-            levels.remark(
-                "your function returns floats; // and int keep counts integers"
-            )
+    # The same number everywhere is no count, though it may be right once.
+    right = [f == e and len({*found}) > 1 for f, e in zip(found, expected)]
+    results.parts = dict(zip(results.parts, right))
+    number = sum(right)
+    if not all(right):
+        results.wrong("", _message(task, count, found, expected))
+        if number:
+            results.note(f"right for {number} of {len(found)} settings")
         return
-    levels.fail(_messages(task, count, found, expected))
+    results.lines.append(f"✓ {number} settings, the same {count.noun} as the reference")
+    if not integers:
+        results.note("your function returns floats; // and int keep counts integers")
 
 
-def _messages(task: str, count: Count, found: list, expected: list) -> list[str]:
+def _message(task: str, count: Count, found: list, expected: list) -> Message:
     """What was counted, and by which mistake."""
     rows = zip(count.settings, found, expected)
     arguments, value, right = next(row for row in rows if row[1] != row[2])
     call = f"{task}({', '.join(map(str, arguments))})"
-    counts = f"{call} gives {value}, the reference {right}"
+    wrong = f"{call} gives {value}, too {'many' if value > right else 'few'}"
+    hint = f"{wrong}: count this one on paper, part by part"
     for text, formula in count.mistakes.items():
         # At the settings where a mistake makes no difference it says nothing.
         if found == [formula(*arguments) for arguments in count.settings]:
-            return [f"{text}. {counts}"]
-    return [f"{counts}: {abs(value - right)} too {'many' if value > right else 'few'}"]
+            return Message(hint, f"{text}. {wrong}")
+    return Message(hint, f"{wrong}: it differs by {abs(value - right)}")
 
 
 def _unfit(call: str, value: Any) -> str:

@@ -20,6 +20,19 @@ TOLERANCE = 1e-5
 MARGIN = 8
 # The kind of all that nobody recognises: only the first of them says something.
 UNKNOWN = "unknown"
+# What to look at where an operation is another one.
+WHERE = {
+    "norm": "compare the settings of this batch norm with what is asked for",
+    "conv": "look at its border of zeros, its stride and its bias",
+    "linear": "look at what the classifier does",
+    "relu": "what stands between batch norm and convolution, and in which order?",
+    "concat": "which maps should it read, and in which order do they lie?",
+    "average": "what should become of 2×2 pixels?",
+    "maximum": "how does the stem pool?",
+    "mean": "how should each map become one number?",
+    "as it is": "does something stand in front of it that should not be there?",
+    "": "compare what it reads with what it should read",
+}
 
 
 class Finding(NamedTuple):
@@ -38,6 +51,11 @@ class Finding(NamedTuple):
     why: str
     op: str
     place: str
+
+    @property
+    def hint(self) -> str:
+        """Where to look."""
+        return f"{self.place} is the first that differs: {WHERE[self.op]}"
 
 
 def close(found: Array, expected: Array, tolerance: float = TOLERANCE) -> bool:

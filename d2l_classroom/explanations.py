@@ -17,7 +17,7 @@ HALVED = (
     "“Transition Layers”)."
 )
 STEM = "The stem is drawn up in the chapter “The Full Network”."
-EPSILON = "Four frameworks, four defaults: say it aloud (chapter “Dense Blocks”)."
+EPSILON = "The frameworks' defaults differ, so write it out (chapter “Dense Blocks”)."
 MODES = (
     "Training normalises by the batch, evaluation by the running statistics "
     "(chapter “Dense Blocks”)."
@@ -29,6 +29,6 @@ PADDING = (
 LOGITS = "The loss takes logits and applies the softmax itself (chapter “Training”)."
 NOT_COUNTED = "the channels are not counted through the network"
 THROUGH = (
-    "After a block they are the block's input plus num_layers * growth_rate, after a "
-    "transition half of that (chapter “The Full Network”)."
+    "A block adds growth_rate channels for each of its layers, a transition halves "
+    "them; what follows is made for what is then there (chapter “The Full Network”)."
 )

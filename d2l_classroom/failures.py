@@ -22,6 +22,19 @@ def describe(error: BaseException) -> str:
     return f"your code raises {told(error)}{place(error)}"
 
 
+def untouched(error: BaseException) -> bool:
+    """Whether it is the line that stands in the gap of a worksheet."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    # A framework raises the same where a block has no way forward.
+    return (
+        isinstance(error, NotImplementedError)
+        and traceback is not None
+        and _is_own(traceback.tb_frame.f_code.co_filename)
+    )
+
+
 def hung(error: TimeUp, seconds: float) -> str:
     """The message for code that did not finish."""
     return (

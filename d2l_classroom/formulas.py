@@ -42,10 +42,10 @@ COMMON = {
 }
 SQUARE = "a 3×3 kernel has 9 weights for each pair of channels, not 3"
 ACCUMULATED = (
-    "the channels are not accumulated: layer i reads in_channels + i * growth_rate, i "
-    "counted from 0"
+    "the channels are not accumulated: each layer reads growth_rate channels more than "
+    "the one before it"
 )
-FROM_0 = "the first layer reads in_channels: count i from 0, not from 1"
+FROM_0 = "the first layer reads no more than in_channels: nothing was added before it"
 EXCHANGED = "growth_rate and in_channels are exchanged"
 
 
@@ -165,7 +165,7 @@ NETWORK: dict[str, Callable[[Network], int]] = {
     "the channels are not counted through the network: after a transition the next "
     "block starts from what the transition leaves": Network.restarted,
     "the transitions are missing": lambda n: n.parameters() - n.transitions(),
-    "a transition leaves int(compression * channels)": lambda n: (
+    "a transition keeps only a share of the channels, the compression": lambda n: (
         n._replace(compression=1.0).parameters()
     ),
 }
@@ -240,7 +240,7 @@ COUNTS = {
             "what the normalisation hands to ReLU nobody needs again: twice, not three "
             "times": lambda n, k, c: 3 * _read(n, c, k),
             FROM_0: lambda n, k, c: 2 * _read(n, c + k, k),
-            "layer i reads in_channels + i * growth_rate: all that came before": (
+            "each layer reads growth_rate channels more than the one before it": (
                 lambda n, k, c: 2 * n * c
             ),
             "each layer keeps a copy of its own: add up what all layers read": (

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -13,6 +13,7 @@ from unittest.mock import patch
 import numpy as np
 
 from d2l_classroom.programs import LAYERS
+from d2l_classroom.report import Message
 from d2l_lite import TITLES
 from d2l_lite.networks.weights import ARRAYS, is_trainable
 
@@ -36,6 +37,14 @@ class Call:
     output: Array | None = None
 
 
+@dataclass
+class Seen:
+    """A block at work: the calls of its layers, and along which axes it joins maps."""
+
+    calls: list[Call] = field(default_factory=list)
+    axes: list[int] = field(default_factory=list)
+
+
 class Framework(ABC):
     """A framework, as the checker uses it.
 
@@ -44,22 +53,33 @@ class Framework(ABC):
         a_module: what to call such an object.
         row: what puts layers one after the other.
         shelf: what keeps a list of layers so that the framework sees them.
+        forward: the names that a block's way forward may have, the usual one first.
         channels_last: whether images are N×H×W×C.
         tapped: the classes whose calls are watched.
+        joins: the modules and the names of the functions that concatenate.
+        join_axis: along which axis these do so unless they are told.
     """
 
     module: type
     a_module: str
     row: str
     shelf: str
+    forward: tuple[str, ...]
     channels_last = False
     tapped: tuple[type, ...]
+    joins: tuple[tuple[ModuleType, str], ...]
+    join_axis = 0
 
     def __init__(self, library: ModuleType):
         self.backend = library.backend
         self.title = TITLES[self.backend.framework]
         self.tensor = library.to_tensor
+        self._library = library
         self._to_numpy = library.to_numpy
+
+    def own(self, name: str) -> Any:
+        """The book's own function or class; a bottleneck is another `conv_block`."""
+        return getattr(self._library, name.replace("bottleneck_", "conv_"))
 
     def array(self, tensor: Any) -> Array:
         """A tensor as an array of its own in float64, maps N×C×H×W."""
@@ -96,21 +116,49 @@ class Framework(ABC):
         """What a signature with these parameters asks for beyond the book's."""
         return {}
 
-    def explain(self, error: BaseException) -> str:
-        """What an error at the making of a block means; empty if that is not known."""
-        return ""
+    @property
+    def channel_axis(self) -> int:
+        """Where channels lie in a batch of images."""
+        return 3 if self.channels_last else 1
+
+    @property
+    def lie(self) -> str:
+        """Where channels lie, in words."""
+        layout = "N×H×W×C" if self.channels_last else "N×C×H×W"
+        return (
+            f"in {self.title} channels lie on axis {self.channel_axis} of images here, "
+            f"{layout}"
+        )
+
+    def axis(self, norm: Any) -> int:
+        """The axis along which a batch norm has a scale for each channel."""
+        return getattr(norm, "axis", self.channel_axis) % 4
+
+    def explain(self, error: BaseException, arguments: Mapping) -> Message | None:
+        """What an error at the making of a block means, where that is known."""
+        return None
 
     @contextmanager
-    def watched(self) -> Iterator[list[Call]]:
+    def watched(self) -> Iterator[Seen]:
         """Notes what layers with weights read and make, in the order of their calls."""
-        calls: list[Call] = []
-        active: set[int] = set()
+        seen, active = Seen(), set()
+        calls = seen.calls
+
+        def joining(original: Callable) -> Callable:
+            def join(parts, *arguments, **options):
+                axis = options.get("axis", options.get("dim", self.join_axis))
+                parts = list(parts)
+                if parts and len(getattr(parts[0], "shape", ())) == 4:
+                    seen.axes.append((arguments[0] if arguments else axis) % 4)
+                return original(parts, *arguments, **options)
+
+            return join
 
         def watching(original: Callable) -> Callable:
             def __call__(layer, *arguments, **options):
                 kind = self.kind(layer)
-                seen = kind is None or id(layer) in active or not arguments
-                if seen or not self.concrete(arguments[0]):
+                known = kind is None or id(layer) in active or not arguments
+                if known or not self.concrete(arguments[0]):
                     return original(layer, *arguments, **options)
                 # Copied first, for the layer may write into its input.
                 call = Call(layer, kind, self.array(arguments[0]))
@@ -129,7 +177,10 @@ class Framework(ABC):
             for cls in self.tapped:
                 tap = watching(cls.__call__)
                 stack.enter_context(patch.object(cls, "__call__", tap))
-            yield calls
+            for module, name in self.joins:
+                join = joining(getattr(module, name))
+                stack.enter_context(patch.object(module, name, join))
+            yield seen
 
     @contextmanager
     def guarded(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ import csv
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from d2l_classroom.returned import collect
@@ -28,14 +30,39 @@ INNER = f"""bwrap --die-with-parent --new-session --unshare-pid --unshare-ipc
 --unshare-uts --unshare-cgroup-try --proc /proc --dev /dev {SPACE} /tmp
 {SPACE} /dev/shm --ro-bind . /given --perms 0444 --ro-bind-data 9 /kernel.json
 --clearenv --setenv HOME /tmp --setenv LANG C.UTF-8 --setenv PATH /usr/bin:/bin
+--setenv PYTHONSAFEPATH 1 --setenv PYTHONNOUSERSITE 1
 --setenv USER nobody --setenv PYTHONWARNINGS ignore --setenv JAX_PLATFORMS cpu
 --setenv TF_CPP_MIN_LOG_LEVEL 3 --chdir /tmp"""
-OUTER = """prlimit --fsize=268435456 --core=0 bwrap --die-with-parent --unshare-net
---ro-bind / / --dev-bind /dev /dev --bind /proc /proc"""
+OUTER = """bwrap --die-with-parent --unshare-net --ro-bind / / --dev-bind /dev /dev
+--bind /proc /proc"""
+# What the notebooks of a student may use, and what honest ones need.
+FILE_BYTES, FILE_LEAST = 256 << 20, 64 << 20
+PROCESSES, PROCESSES_LEAST = 512, 128
 # To interrupt by a signal would end bubblewrap instead of the cell.
 KERNEL = {"interrupt_mode": "message", "language": "python", "display_name": ""}
 AUTOGRADE = """autograde --force --ExecutePreprocessor.kernel_name=shut_in
 --ExecutePreprocessor.iopub_timeout=20"""
+# Every cell that nbgrader grades by itself must give all its points to the solution.
+FULL = """import sys
+from nbgrader.api import Gradebook
+with Gradebook("sqlite:///gradebook.db") as book:
+    notebooks = book.find_submission(*sys.argv[1:]).notebooks
+    grades = [g for n in notebooks for g in n.grades if g.cell.cell_type == "code"]
+    wrong = [g.name for g in grades if g.auto_score != g.max_score]
+    sys.exit(f"solution: no points for {', '.join(wrong)}" if wrong else 0)
+"""
+# What nbgrader says where no cell of a notebook has been run.
+NOT_STARTED = (
+    "before replying to kernel_info",
+    "didn't respond in",
+    "bwrap",
+    "prlimit",
+)
+# Words of code that may be after the checks and not after the answer.
+SUSPECT = re.compile(
+    r"d2l_classroom(?! import (check|compare|diagnose|given)\b)|__eq__|sys\.modules|"
+    r"\bctypes|\bgc\.|settrace|setprofile|mock|nbgrader|get_ipython|JSONEncoder|_exit"
+)
 # A submission that was not graded has no points, whatever an earlier one had.
 FORGET = """import sys
 from nbgrader.api import Gradebook
@@ -62,9 +89,40 @@ def shut_in(command: str) -> list[str]:
         for parent in reversed(path.parents):
             bwrap += ["--dir", str(parent)]  # those that --ro-bind makes are closed
         bwrap += ["--ro-bind-try", str(path), str(path)]
-    start = f'cp -r /given/. . && exec {nobody} prlimit --nproc=512 "$0" {command}'
+    limit = f"prlimit --nproc={processes()}"
+    start = f'cp -r /given/. . && exec {nobody} {limit} "$0" {command}'
     bwrap += ["--remount-ro", "/dev", "--remount-ro", "/", "sh", "-c", start]
     return ["sh", "-c", 'exec "$@" 9<"{connection_file}"', "sh", *bwrap, sys.executable]
+
+
+@cache
+def file_bytes() -> int:
+    """How large a file may get: a limit of this machine's own cannot be raised."""
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    if os.geteuid() == 0 or hard == resource.RLIM_INFINITY:
+        return FILE_BYTES
+    if hard < FILE_LEAST:
+        sys.exit(f"`ulimit -f` allows {hard >> 10} KiB; {FILE_LEAST >> 10} are needed")
+    return min(FILE_BYTES, hard)
+
+
+@cache
+def processes() -> int:
+    """How many there may be of the user, other programs' included."""
+    user, running = os.geteuid() or 65534, 0
+    for tasks in Path("/proc").glob("[0-9]*/task"):
+        with suppress(OSError):  # it may have ended meanwhile
+            if tasks.stat().st_uid == user:
+                running += len(list(tasks.iterdir()))
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    if os.geteuid() == 0 or hard == resource.RLIM_INFINITY:
+        return running + PROCESSES
+    if hard < running + PROCESSES_LEAST:
+        sys.exit(
+            f"`ulimit -u` allows {hard} processes and threads, {running} are running; "
+            f"{PROCESSES_LEAST} more are needed"
+        )
+    return min(hard, running + PROCESSES)
 
 
 def run(course: Path, command: list, seconds: float = 600, memory: int = 4096) -> str:
@@ -74,7 +132,8 @@ def run(course: Path, command: list, seconds: float = 600, memory: int = 4096) -
         spec.parent.mkdir(parents=True)
         argv = shut_in("-m ipykernel_launcher -f /kernel.json")
         spec.write_text(json.dumps(KERNEL | {"argv": argv}))
-        outer = OUTER.split() + ["--cap-add", "ALL"] * (os.geteuid() == 0)
+        outer = ["prlimit", f"--fsize={file_bytes()}", "--core=0", *OUTER.split()]
+        outer += ["--cap-add", "ALL"] * (os.geteuid() == 0)
         for path in (str(course), folder):
             outer += ["--bind", path, path]
         command = [*outer, "--chdir", str(course), *command]
@@ -112,13 +171,43 @@ def watch(child: subprocess.Popen, end: float, memory: int) -> str:
     return "ended: not done in time"
 
 
-def annotate(grades: Path, assignment: str, notes: Mapping[str, str]) -> None:
-    """Give nbgrader's table a last column `note`."""
+def control(course: Path, assignment: str, nbgrader: Path, **limits: float) -> str:
+    """Grade the solution, in a copy of the course; says why it has not all points."""
+    student = "solution"
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        copy = Path(folder, "course")
+        source = course / "source" / assignment
+        shutil.copytree(source, copy / "source" / assignment)
+        shutil.copytree(source, copy / "submitted" / student / assignment)
+        for name in ("gradebook.db", "nbgrader_config.py"):
+            with suppress(FileNotFoundError):
+                shutil.copy(course / name, copy)
+        grade = [nbgrader, *AUTOGRADE.split(), assignment, f"--student={student}"]
+        full = [nbgrader.with_name("python"), "-c", FULL, assignment, student]
+        return run(copy, grade, **limits) or run(copy, full)
+
+
+def suspects(notebook: Path) -> list[str]:
+    """Lines outside of the checks that may be after the checks."""
+    cells = json.loads(notebook.read_text("utf-8"))["cells"]
+    own = [c for c in cells if not c["metadata"].get("nbgrader", {}).get("grade")]
+    # The first cell prepares Colab.
+    code = [c for c in own if c["cell_type"] == "code"][1:]
+    lines = [line for c in code for line in "".join(c["source"]).splitlines()]
+    return [line.strip() for line in lines if SUSPECT.search(line)]
+
+
+def annotate(
+    grades: Path, assignment: str, notes: Mapping[str, str], ungraded: list[str]
+) -> None:
+    """Give nbgrader's table notes; who was not graded has no points, and not 0."""
     with grades.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
-        noted = notes.get(row["student_id"], "")
-        row["note"] = noted if row["assignment"] == assignment else ""
+        here = row["assignment"] == assignment
+        row["note"] = notes.get(row["student_id"], "") if here else ""
+        if here and row["student_id"] in ungraded:
+            row["raw_score"] = row["score"] = ""
     with grades.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, rows[0])
         table.writeheader()
@@ -151,30 +240,46 @@ def main() -> None:
         parser.error(f"--nbgrader {chosen.nbgrader}: there is no such program")
     nbgrader = Path(shutil.which(chosen.nbgrader)).absolute()
     os.environ["PATH"] = f"{nbgrader.parent}:{os.environ['PATH']}"  # it calls alembic
+    if os.geteuid() == 0:
+        told = "you grade as root: what breaks out of the sandbox owns this machine"
+        print(f"warning: {told}; take an ordinary user", file=sys.stderr)
     trial = [a.format(connection_file=os.devnull) for a in shut_in("-m ipykernel -h")]
     if problem := run(course, trial):
         sys.exit(f"notebooks cannot be shut in: {problem}")
-    notes: dict[str, str] = {}
+    limits = {"seconds": chosen.seconds, "memory": chosen.memory}
+    if problem := control(course, assignment, nbgrader, **limits):
+        sys.exit(f"nothing is graded, for the solution itself does not pass: {problem}")
+    ungraded, notes = [], {}
     for folder in submitted:
         student, files = folder.parent.name, [folder.parent, folder, *folder.rglob("*")]
         usable, note = taken.get(student, (True, ""))
-        problem = "there is a link or a device among the files" if usable else note
-        if usable and all(
-            (p.is_dir() or p.is_file()) and not p.is_symlink() for p in files
-        ):
+        problem = "" if usable else note
+        if any(p.is_symlink() or not (p.is_dir() or p.is_file()) for p in files):
+            problem = "there is a link or a device among the files"
+        if not problem:
             grade = [nbgrader, *AUTOGRADE.split(), assignment, f"--student={student}"]
-            problem = run(course, grade, chosen.seconds, chosen.memory)
+            problem = run(course, grade, **limits)
+            if any(words in problem for words in NOT_STARTED):
+                ungraded.append(student)
+                notes[student] = f"not graded, its process could not start: {problem}"
+                print(f"{student}: {notes[student]}")
+                continue
         if problem:
             shutil.rmtree(course / "autograded" / student / assignment, True)
             python = nbgrader.with_name("python")
             run(course, [python, "-c", FORGET, assignment, student])
         notes[student] = f"0 points: {problem}" if problem else note
         print(f"{student}: {notes[student] or 'graded'}")
+        for path in sorted(course.glob(f"autograded/{student}/{assignment}/*.ipynb")):
+            for line in suspects(path):
+                print(f"  look at `{line}` in {path.name}")
     for words in (["generate_feedback", assignment, "--force"], ["export"]):
         if problem := run(course, [nbgrader, *words]):
             sys.exit(f"nbgrader {words[0]}: {problem}")
-    annotate(course / "grades.csv", assignment, notes)
+    annotate(course / "grades.csv", assignment, notes, ungraded)
     print(course / "grades.csv")
+    if ungraded:
+        sys.exit(f"not graded: {', '.join(ungraded)}; grade again")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,17 @@
 """The checker's view of JAX and Flax."""
 
+import re
+
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from d2l_classroom.framework import Framework
+from d2l_classroom.report import Message
+
+STATIC = re.compile(
+    r"value of type '?<class '(\w+)'>'? (?:in|assigned to) static attribute '(\w+)'"
+)
 
 # Small programs that run once: to compile them well would take longer than they run.
 QUICK = {"xla_backend_optimization_level": 0}
@@ -14,8 +22,20 @@ class JAX(Framework):
     a_module = "an nnx.Module"
     row = "nnx.Sequential"
     shelf = "nnx.List"
+    forward = ("__call__",)
     channels_last = True
     tapped = (nnx.Conv, nnx.BatchNorm, nnx.Linear)
+    joins = ((jnp, "concatenate"), (jnp, "concat"))
+
+    def explain(self, error, arguments):
+        found = STATIC.search(str(error))
+        if not found:
+            return None
+        kind, name = found.groups()
+        shelf = "nnx.Dict" if kind == "dict" else "nnx.List"
+        return Message(
+            f"Flax finds no modules in a plain {kind}: keep `{name}` in an {shelf}"
+        )
 
     def extras(self, parameters):
         wanted = parameters.get("rngs")

@@ -58,6 +58,11 @@ def _joined(*features: Array) -> Array:
     return np.concatenate(features, axis=1)
 
 
+def _new(change: Callable[[Array, Array], Array]) -> Callable[..., Array]:
+    """New maps that are changed before they are laid behind the block's input."""
+    return lambda _, x, *new: _joined(x, *(change(_, part) for part in new))
+
+
 def _added(_: Array, *features: Array) -> Array:
     if len({part.shape for part in features}) > 1:
         raise ValueError("only maps of one shape have a sum")
@@ -105,6 +110,16 @@ AVERAGE = "your transition {}, the reference takes the average of 2×2 pixels"
 MAXIMUM = (
     "your stem {}, the reference takes the maximum of 3×3 with stride 2, padding 1"
 )
+ACTIVATIONS: dict[str, Make] = {
+    "a ReLU6": lambda _, x: np.clip(x, 0, 6),
+    "an absolute value": lambda _, x: abs(x),
+    "a sigmoid": _sigmoid,
+    "a tanh": lambda _, x: np.tanh(x),
+    "a SiLU (Swish)": lambda _, x: x * _sigmoid(_, x),
+    "an ELU": lambda _, x: np.where(x < 0, np.expm1(x), x),
+    "a GELU": _gelu,
+    "a softplus": lambda _, x: np.log1p(np.exp(x)),
+}
 # By the operation that it should have been.
 TABLES: dict[str, list[Table]] = {
     "relu": [
@@ -118,14 +133,7 @@ TABLES: dict[str, list[Table]] = {
             ORDER,
             {
                 "a leaky ReLU of slope {value}": _leaky,
-                "a ReLU6": lambda _, x: np.clip(x, 0, 6),
-                "an absolute value": lambda _, x: abs(x),
-                "a sigmoid": _sigmoid,
-                "a tanh": lambda _, x: np.tanh(x),
-                "a SiLU (Swish)": lambda _, x: x * _sigmoid(_, x),
-                "an ELU": lambda _, x: np.where(x < 0, np.expm1(x), x),
-                "a GELU": _gelu,
-                "a softplus": lambda _, x: np.log1p(np.exp(x)),
+                **ACTIVATIONS,
             },
         ),
     ],
@@ -159,6 +167,18 @@ TABLES: dict[str, list[Table]] = {
             "{reads} {}; the reference lays them side by side",
             SUMMED,
             {"the sum of the features": _added},
+        ),
+        Table(
+            "your code applies {} to the new maps before it lays them behind the "
+            "others: {reads} maps that have passed it",
+            ORDER,
+            {
+                words: _new(make)
+                for words, make in {
+                    "a ReLU": lambda _, x: np.maximum(x, 0),
+                    **ACTIVATIONS,
+                }.items()
+            },
         ),
     ],
     "average": [

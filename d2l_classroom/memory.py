@@ -6,7 +6,7 @@ import numpy as np
 
 from d2l_classroom.failures import describe
 from d2l_classroom.programs import dense_block
-from d2l_classroom.report import Levels
+from d2l_classroom.report import Message, Results
 from d2l_classroom.time_limit import TimeUp
 from d2l_classroom.trial import Trial, make
 
@@ -15,7 +15,7 @@ READ = sum(CHANNELS + i * GROWTH for i in range(LAYERS))
 FEATURES = CHANNELS + (LAYERS - 1) * GROWTH
 
 
-def level(trial: Trial, answer: Any, levels: Levels) -> bool:
+def part(trial: Trial, answer: Any, results: Results) -> None:
     """Whether the block keeps about its features and not a copy for each layer."""
     framework = trial.framework
     program = dense_block(LAYERS, CHANNELS, GROWTH)
@@ -26,20 +26,21 @@ def level(trial: Trial, answer: Any, levels: Levels) -> bool:
     except (KeyboardInterrupt, TimeUp):
         raise
     except BaseException as error:
-        levels.fail([f"{describe(error)}; this happens when what it keeps is counted"])
-        return False
+        told = f"{describe(error)}; this happens when what it keeps is counted"
+        results.wrong("memory", Message(told))
+        return
     if kept is None:
-        levels.reach(
-            f"memory: {framework.title} does not tell what is kept; not checked"
-        )
-        return True
+        told = f"memory: {framework.title} does not tell what is kept; not checked"
+        results.right("memory", told)
+        return
     setting = f"DenseBlock({LAYERS}, {CHANNELS}, {GROWTH})"
     if kept < 0.75 * READ:
-        levels.reach(
+        results.right(
+            "memory",
             f"memory: {setting} keeps {kept} channels for the backward pass, a plain "
-            f"block {2 * READ} or more"
+            f"block {2 * READ} or more",
         )
-        return True
+        return
     if kept < 1.5 * READ:
         why = (
             f"that is a concatenation for each layer, {READ} together. Concatenate "
@@ -50,5 +51,7 @@ def level(trial: Trial, answer: Any, levels: Levels) -> bool:
             f"a plain block keeps {2 * READ} or more, the features alone are "
             f"{FEATURES}. Nothing is computed twice here"
         )
-    levels.fail([f"{setting} keeps {kept} channels: {why} (chapter “Memory”)."])
-    return False
+    hint = f"{setting} keeps {kept} channels"
+    asked = f"a plain block keeps {2 * READ} or more; what should be made twice?"
+    cause = f"{hint}: {why} (chapter “Memory”)."
+    results.wrong("memory", Message(f"{hint}: {asked}", cause))

@@ -16,7 +16,12 @@ class MXNet(Framework):
     a_module = "a Gluon block"
     row = "nn.HybridSequential"
     shelf = "nn.HybridSequential"
+    forward = ("hybrid_forward", "forward", "__call__")
     tapped = (nn.Block,)
+    joins = ((mx.np, "concatenate"), (mx.nd.np, "concatenate"))
+
+    def axis(self, norm):
+        return norm._kwargs["axis"] % 4
 
     def settle(self, model):
         super().settle(model)

@@ -13,7 +13,9 @@ class PyTorch(Framework):
     a_module = "an nn.Module"
     row = "nn.Sequential"
     shelf = "nn.ModuleList"
+    forward = ("forward", "__call__")
     tapped = (nn.Module,)
+    joins = tuple((torch, name) for name in ("cat", "concat", "concatenate"))
 
     @contextmanager
     def guarded(self):

@@ -1,6 +1,21 @@
 """What a check says: its lines as they are printed, and its result."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Message(NamedTuple):
+    """What is wrong.
+
+    Attributes:
+        hint: what differs and where to look; it is told at once.
+        cause: what is done instead and what to do about it; it is told on request.
+            Empty where the hint says all.
+    """
+
+    hint: str
+    cause: str = ""
 
 
 @dataclass(frozen=True)
@@ -9,16 +24,36 @@ class Report:
 
     Attributes:
         task: its name.
-        passed: whether the answer does what the reference does.
+        parts: for each thing that is looked at, whether it is right.
+        attempted: whether there is an answer; False where the gap is as it was.
         messages: what is wrong, the first is the one to begin with; empty if passed.
-        points: the share of the levels that the answer reaches, 0 to 1.
     """
 
     task: str
-    passed: bool
+    parts: Mapping[str, bool]
+    attempted: bool
     # They have been printed: a notebook need not show them again.
     messages: tuple[str, ...] = field(repr=False)
-    points: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer does what the reference does."""
+        return self.points == 1
+
+    @property
+    def points(self) -> float:
+        """The share of the parts that are right, 0 to 1."""
+        return sum(self.parts.values()) / len(self.parts)
+
+    def grade(self, points: float, whole: bool = False) -> float:
+        """The points for this answer out of `points`, which nbgrader reads.
+
+        With `whole` there are all points or none.
+        """
+        share = float(self.passed) if whole else self.points
+        found = round(share * points, 2)
+        print(f"{found:g} of {points:g} points:")
+        return found
 
     def require(self) -> None:
         """Raise AssertionError with the first message unless the check has passed."""
@@ -26,40 +61,69 @@ class Report:
             raise AssertionError(self.messages[0])
 
 
-@dataclass
-class Levels:
-    """Collects a report level by level; the first that fails is the last."""
+class Results:
+    """Collects a report part by part.
 
-    task: str
-    names: tuple[str, ...]
-    # Messages on curves say themselves which one they mean, and fail in any order.
-    named: bool = True
-    lines: list[str] = field(default_factory=list)
-    messages: list[str] = field(default_factory=list)
-    reached: int = 0
+    Args:
+        task: the check's name.
+        names: of the parts.
+        explain: whether causes are told, not only hints.
+    """
 
-    def reach(self, text: str) -> None:
-        """A level is reached."""
-        self.reached += 1
+    def __init__(self, task: str, names: tuple[str, ...], explain: bool):
+        self.task, self.explain = task, explain
+        self.parts = dict.fromkeys(names, False)
+        self.judged: set[str] = set()
+        self.lines: list[str] = []
+        self.messages: list[str] = []
+        self.attempted = True
+        self.more = False
+
+    def right(self, name: str, text: str) -> None:
+        """A part is right."""
+        self.parts[name] = True
+        self.judged.add(name)
         self.lines.append(f"✓ {text}")
 
-    def remark(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """Something to know, which costs no points."""
         self.lines.append(f"· {text}")
 
-    def fail(self, messages: list[str]) -> None:
-        """The next level is not reached, for these reasons."""
-        name = f"{self.names[self.reached]}: " if self.named else ""
-        first, *others = messages
-        self.messages += messages
-        self.lines.append(f"✗ {name}{first}")
-        self.lines += [f"  also: {other}" for other in others]
+    def wrong(self, name: str, *messages: Message) -> None:
+        """A part is wrong, for these reasons; an empty name for all of them."""
+        self.judged.add(name)
+        self.more = self.more or any(message.cause for message in messages)
+        texts = [m.cause or m.hint if self.explain else m.hint for m in messages]
+        texts = list(dict.fromkeys(t for t in texts if t not in self.messages))
+        self.messages += texts
+        start = f"{name}: " if name else ""
+        first, *others = texts or ["see above"]
+        self.lines.append(f"✗ {start}{first}")
+        if self.explain:
+            self.lines += [f"  also: {other}" for other in others]
+
+    def unjudged(self) -> None:
+        """Parts that nothing can be said about before others are right."""
+        names = [name for name in self.parts if name not in self.judged]
+        if names and "" not in self.judged:
+            self.lines.append(f"– {listed(names)}: to be seen when the rest is right")
+
+    def untouched(self, where: str) -> None:
+        """Nothing has been answered yet."""
+        self.attempted, self.more = False, False
+        self.messages = [f"not attempted yet{where}"]
+        self.lines = [f"○ {self.task}: {self.messages[0]}"]
+
+    def sealed(self, what: str) -> None:
+        """Nothing is told about this answer."""
+        self.attempted, self.more = False, False
+        self.messages = [f"{what}: say first which line is wrong, and why"]
+        self.lines = [f"○ {self.task}: {self.messages[0]}"]
 
     @property
     def report(self) -> Report:
-        passed = not self.messages and self.reached == len(self.names)
-        points = self.reached / len(self.names)
-        return Report(self.task, passed, tuple(self.messages), points)
+        parts = self.parts if self.attempted else dict.fromkeys(self.parts, False)
+        return Report(self.task, parts, self.attempted, tuple(self.messages))
 
 
 def digits(value: float) -> str:

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from d2l_classroom.explanations import LAID, NOT_COUNTED, ORDER, THROUGH
-from d2l_classroom.framework import Call, Framework
+from d2l_classroom.framework import Framework, Seen
 from d2l_classroom.programs import Program, Step
-from d2l_classroom.report import listed, shape
+from d2l_classroom.report import Message, listed, shape
 
 WORDS = {"norm": "batch norm", "conv": "convolution", "linear": "linear layer"}
 Shapes = Mapping[str, tuple[int, ...]]
+ORDER_OF_ARGUMENTS = "do the arguments stand in the right order where it is made?"
+COMPARE = "compare its layers, one after the other, with what is asked for"
 
 
 class Names(NamedTuple):
@@ -21,94 +23,77 @@ class Names(NamedTuple):
     """
 
     layers: dict[str, Any]
-    messages: list[str]
+    messages: list[Message]
 
 
 def name(
-    framework: Framework,
-    program: Program,
-    model: Any,
-    calls: Sequence[Call],
-    ended: bool,
+    framework: Framework, program: Program, model: Any, seen: Seen, ended: bool
 ) -> Names:
     """Name a block's layers by the order of their calls, whatever its structure.
 
     Where the calls do not tell, by the order in which the layers were made. `ended`
     says whether the block came to its end.
     """
-    seen = framework.layers(model)
+    calls = seen.calls
+    made = framework.layers(model)
     called = list({id(call.layer): call.layer for call in calls}.values())
-    known = {id(layer) for layer in seen}
+    known = {id(layer) for layer in made}
     hidden = sum(id(layer) not in known for layer in called)
     if hidden:
-        return Names({}, [_hidden(framework, hidden)])
-    whole = len(called) == len(seen)
-    layers = called if whole else seen
+        hint = (
+            f"{framework.title} does not see {hidden} of the layers that your block "
+            "calls, so their weights would not be trained: make the layers once, when "
+            f"the block is made, and keep a list of them in {framework.shelf}"
+        )
+        return Names({}, [Message(hint)])
+    layers = called if len(called) == len(made) else made
+    shared = []
+    if len(called) < len(calls):
+        hint = f"one layer works {len(calls) // len(called)} times"
+        cause = "layers that share weights are one layer; make a new one for each place"
+        asked = "how many layers are asked for?"
+        shared = [Message(f"{hint}: {asked}", f"{hint}: {cause}")]
     wanted = program.layers
     kinds = [framework.kind(layer) for layer in layers]
-    if kinds == [step.op for step in wanted]:
-        named = {step.name: layer for step, layer in zip(wanted, layers)}
-        return Names(named, _idle(named, called, calls, ended))
-    return Names({}, [_rows(framework, program, kinds), *_shared(called, calls)])
-
-
-def _hidden(framework: Framework, hidden: int) -> str:
-    return (
-        f"{framework.title} does not see {hidden} of the layers that your block calls, "
-        "so their weights would not be trained: make the layers once, when the block "
-        f"is made, and keep a list of them in {framework.shelf}"
-    )
-
-
-def _idle(
-    named: Mapping[str, Any], called: Sequence[Any], calls: Sequence[Call], ended: bool
-) -> list[str]:
+    if kinds != [step.op for step in wanted]:
+        return Names({}, [_rows(framework, program, kinds), *shared])
+    named = {step.name: layer for step, layer in zip(wanted, layers)}
     used = {id(layer) for layer in called}
     idle = [name for name, layer in named.items() if id(layer) not in used]
     if called and idle and ended:
         them = "it" if len(idle) == 1 else "them"
-        idled = f"your block has {listed(idle)}, but never calls {them}"
-        return [idled, *_shared(called, calls)]
-    return _shared(called, calls)
+        hint = f"your block has {listed(idle)}, but never calls {them}"
+        return Names(named, [Message(hint), *shared])
+    return Names(named, shared)
 
 
-def _shared(called: Sequence[Any], calls: Sequence[Call]) -> list[str]:
-    if len(called) < len(calls):
-        return [
-            f"one layer works {len(calls) // len(called)} times: layers that share "
-            "weights are one layer; make a new one for each place"
-        ]
-    return []
-
-
-def _rows(framework: Framework, program: Program, kinds: Sequence[str]) -> str:
-    """Rows of layers that are not the reference's, in words."""
+def _rows(framework: Framework, program: Program, kinds: Sequence[str]) -> Message:
+    """Rows of layers that are not the reference's."""
     wanted = [step.op for step in program.layers]
     noun = f"your {program.noun}"
     if not kinds:
-        return (
+        return Message(
             f"{noun} has no layers with weights that the checker knows: use "
             f"{framework.title}'s own convolutions and batch norms"
         )
-    if "norm" not in kinds:
-        return f"{noun} has no batch norm. {ORDER}"
-    if "conv" not in kinds:
-        return f"{noun} has no convolution. {ORDER}"
-    pairs = len(wanted) // 2
+    hint = f"{noun} has {_counted(kinds)}: {COMPARE}"
     swapped = ["conv", "norm"]
-    if wanted == swapped[::-1] * pairs and kinds == swapped * (len(kinds) // 2):
-        return f"in {noun} the convolution comes before the batch norm. {ORDER}"
-    if "num_layers" in program.arguments and wanted != kinds:
-        unit = wanted[:2]
-        if list(kinds) == unit * (len(kinds) // 2):
-            return (
-                f"{noun} has {_number(len(kinds) // 2, 'layer')} where num_layers asks "
-                f"for {pairs}"
-            )
-    return (
+    pairs = len(wanted) // 2
+    cause = (
         f"{noun} has {_counted(kinds)} where the reference has {_counted(wanted)}, "
         f"in the order {_ordered(wanted)}"
     )
+    if "norm" not in kinds:
+        cause = f"{noun} has no batch norm. {ORDER}"
+    elif "conv" not in kinds:
+        cause = f"{noun} has no convolution. {ORDER}"
+    elif wanted == swapped[::-1] * pairs and kinds == swapped * (len(kinds) // 2):
+        cause = f"in {noun} the convolution comes before the batch norm. {ORDER}"
+    elif "num_layers" in program.arguments and kinds == wanted[:2] * (len(kinds) // 2):
+        found = _number(len(kinds) // 2, "layer")
+        hint = f"{noun} has {found}: how often is the loop run?"
+        cause = f"{noun} has {found} where num_layers asks for {pairs}"
+    return Message(hint, cause)
 
 
 def _number(count: int, word: str) -> str:
@@ -125,7 +110,13 @@ def _ordered(kinds: Sequence[str]) -> str:
     return ", ".join(few) + (", …" if len(kinds) > 4 else "")
 
 
-def misfits(program: Program, found: Shapes) -> list[str]:
+def swapped(made: int, read: int, arguments: Mapping[str, object]) -> bool:
+    """Whether a layer is made for the value of one argument, and reads another's."""
+    values = [v for n, v in arguments.items() if n.endswith(("channels", "rate"))]
+    return made != read and {made, read} <= set(values)
+
+
+def misfits(program: Program, found: Shapes) -> list[Message]:
     """How a block's arrays differ from the reference's; the cause comes first."""
     wrong = [
         (step, {end: found.get(f"{step.name}.{end}") for end in step.shapes})
@@ -136,16 +127,18 @@ def misfits(program: Program, found: Shapes) -> list[str]:
         for step, shapes in wrong
         if any(shapes[end] != step.shapes[end] for end in shapes)
     ]
-    messages: list[str] = list(_channels(program, wrong))
+    messages: list[Message] = list(_channels(program, wrong))
     if not messages:
         # What follows may be no more than its consequence.
         for step, shapes in wrong[:1]:
-            messages += _misfit(step, shapes, program)
+            hint = f"{step.name} has arrays of other shapes: {COMPARE}"
+            causes = _misfit(step, shapes, program)
+            messages += [Message(hint, cause) for cause in causes]
     return messages
 
 
-def _channels(program: Program, wrong: Sequence[tuple[Step, Shapes]]) -> Iterator[str]:
-    """Channels that are not counted through a dense block."""
+def _channels(program: Program, wrong: Sequence[tuple[Step, Shapes]]) -> Iterator:
+    """Channels that are not counted through a block, or stand for one another."""
     reading = [
         (step, shapes["weight"][0])
         for step, shapes in wrong
@@ -153,27 +146,33 @@ def _channels(program: Program, wrong: Sequence[tuple[Step, Shapes]]) -> Iterato
         and shapes["weight"] is not None
         and shapes["weight"][0] != step.channels
     ]
-    counted = ("denselayer", "transition", "norm5")
-    if not reading or not any(part in reading[0][0].name for part in counted):
+    if not reading:
         return
     step, channels = reading[0]
-    growth = program.arguments["growth_rate"]
     layer = step.name.rpartition(".")[0] or step.name
     counted = f"{layer} is made for {channels} channels, but reads {step.channels}"
+    if step == program.layers[0] and swapped(
+        channels, step.channels, program.arguments
+    ):
+        yield Message(f"{counted}: {ORDER_OF_ARGUMENTS}")
+    if not any(part in step.name for part in ("denselayer", "transition", "norm5")):
+        return
+    growth = program.arguments["growth_rate"]
+    hint = f"{counted}: where do they come from?"
     missing = step.channels - channels
     first = layer.endswith("denselayer1") and program.task == "densenet"
     if first or layer.startswith("transition") or step.name == "norm5":
-        yield f"{NOT_COUNTED}: {counted}. {THROUGH}"
+        yield Message(hint, f"{NOT_COUNTED}: {counted}. {THROUGH}")
     elif missing % growth == 0 and missing > 0 and "denselayer" in layer:
-        yield (
+        yield Message(
+            hint,
             f"the channels are not accumulated: {counted}. Each layer adds "
-            "growth_rate channels for all that follow: in_channels + i * growth_rate. "
-            f"{LAID}"
+            f"growth_rate channels for all that follow. {LAID}",
         )
     elif missing % growth == 0 and "denselayer" in layer:
-        yield f"the channels are counted too far: {counted}. {LAID}"
+        yield Message(hint, f"the channels are counted too far: {counted}. {LAID}")
     else:
-        yield f"{counted}"
+        yield Message(hint)
 
 
 def _misfit(step: Step, shapes: Shapes, program: Program) -> Iterator[str]:

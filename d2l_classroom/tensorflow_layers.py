@@ -6,8 +6,10 @@ from contextlib import contextmanager
 import keras
 import tensorflow as tf
 
+from d2l_classroom import structure
 from d2l_classroom.explanations import NOT_COUNTED, THROUGH
 from d2l_classroom.framework import Framework
+from d2l_classroom.report import Message
 
 CHANNELS = re.compile(
     r"expected axis -1 of input shape to have value (\d+), but received input with "
@@ -20,8 +22,11 @@ class TensorFlow(Framework):
     a_module = "a Keras layer or model"
     row = "keras.Sequential"
     shelf = "a list in an attribute"
+    forward = ("call", "__call__")
     channels_last = True
     tapped = (keras.layers.Layer,)
+    joins = ((keras.ops, "concatenate"), (keras.src.ops, "concatenate"), (tf, "concat"))
+    join_axis = -1
 
     @contextmanager
     def guarded(self):
@@ -36,13 +41,18 @@ class TensorFlow(Framework):
             if filtering:
                 keras.config.enable_traceback_filtering()
 
-    def explain(self, error):
+    def explain(self, error, arguments):
         # Keras tries the layers one after the other as soon as they are in a row.
         found = CHANNELS.search(str(error))
+        if "fully-defined (no `None` dimensions)" in str(error):
+            return Message(f"{self.lie}; does a layer have another axis?")
         if not found:
-            return ""
-        made, read = found.groups()
-        return f"{NOT_COUNTED}: a layer is made for {made}, but reads {read}. {THROUGH}"
+            return None
+        made, read = map(int, found.groups())
+        hint = f"a layer is made for {made} channels, but reads {read}"
+        if structure.swapped(made, read, arguments):
+            return Message(f"{hint}: {structure.ORDER_OF_ARGUMENTS}")
+        return Message(hint, f"{NOT_COUNTED}: {hint}. {THROUGH}")
 
     def parts(self, model):
         found, waiting = {}, [model]

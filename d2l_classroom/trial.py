@@ -9,11 +9,11 @@ import numpy as np
 
 from d2l_classroom import structure
 from d2l_classroom.differences import Finding, Walk
-from d2l_classroom.failures import Refused, describe
-from d2l_classroom.framework import Call, Framework
+from d2l_classroom.failures import Refused, describe, untouched
+from d2l_classroom.framework import Call, Framework, Seen
 from d2l_classroom.programs import Program
 from d2l_classroom.reference import Reference, drawn
-from d2l_classroom.report import shape
+from d2l_classroom.report import Message, shape
 from d2l_classroom.time_limit import TimeUp
 
 Array = np.ndarray
@@ -27,13 +27,24 @@ BUILDERS = {
 }
 
 
+# What the frameworks call a block's way forward.
+FORWARD = ("forward", "call", "__call__", "hybrid_forward")
+LIBRARIES = ("torch", "keras", "tensorflow", "flax", "mxnet", "d2l_lite")
+
+
+def is_library(cls: type) -> bool:
+    """Whether a class is not the student's."""
+    return cls.__module__.partition(".")[0] in LIBRARIES
+
+
 @dataclass
 class Run:
     """One call of a block: what it made, or why it made nothing."""
 
-    calls: list[Call] = field(default_factory=list)
+    seen: Seen = field(default_factory=Seen)
     output: Array | None = None
     problem: str = ""
+    untouched: bool = False
 
 
 def make(framework: Framework, program: Program, answer: Any) -> Any:
@@ -87,6 +98,12 @@ def _bound(framework: Framework, program: Program, answer: Any) -> dict[str, Any
     if program.task == "memory_efficient_block" and "memory_efficient" in parameters:
         extras["memory_efficient"] = True
     given = program.arguments
+    names = [name for name in parameters if name in given]
+    if not program.keywords and set(names) == set(given) and names != list(given):
+        raise Refused(
+            f"the arguments of your {BUILDERS[program.task]} stand in the order "
+            f"{', '.join(names)}; the book's order is {', '.join(given)}"
+        )
     values = [None] if isinstance(answer, type) else []
     values += [] if program.keywords else given.values()
     try:
@@ -111,15 +128,41 @@ class Trial:
         self.run(training=False)
         first = self.run(training=False)
         names = structure.name(
-            framework, self.program, self.model, first.calls, not first.problem
+            framework, self.program, self.model, first.seen, not first.problem
         )
         self.layers, self.messages = names
+        self.customs = self._customs(first.seen)
         arrays = framework.arrays(self.layers)
         shapes = {name: self._shape(array) for name, array in arrays.items()}
         self.weights = drawn(shapes)
         if self.layers:
             self.messages = structure.misfits(self.program, shapes) + self.messages
         self.reset()
+
+    def _customs(self, seen: Seen) -> list[Message]:
+        """What is done as another framework does it."""
+        framework, messages = self.framework, []
+        axis, lie = framework.channel_axis, framework.lie
+        for part in framework.parts(self.model):
+            own = [c for c in type(part).__mro__ if not is_library(c)]
+            defined = [n for n in FORWARD if any(n in vars(c) for c in own)]
+            if defined and not {*defined} & {*framework.forward}:
+                messages.append(
+                    Message(
+                        f"in {framework.title} the way forward is the method "
+                        f"`{framework.forward[0]}`; yours is called {defined[0]}"
+                    )
+                )
+        other = [a for a in seen.axes if a != axis]
+        if other:
+            messages.append(
+                Message(f"{lie}; your code lays maps side by side on axis {other[0]}")
+            )
+        norms = [x for x in framework.layers(self.model) if framework.kind(x) == "norm"]
+        other = [a for a in map(framework.axis, norms) if a != axis]
+        if other:
+            messages.append(Message(f"{lie}; your batch norm's axis is {other[0]}"))
+        return messages
 
     def _shape(self, array: Any) -> tuple[int, ...]:
         return tuple(self.framework.backend.shape(array))
@@ -136,7 +179,7 @@ class Trial:
         framework, images = self.framework, self.reference.images
         run = Run()
         X = framework.tensor(images.copy())
-        with framework.watched() as run.calls:
+        with framework.watched() as run.seen:
             try:
                 Y = (framework.train if training else framework.evaluate)(self.model, X)
                 run.problem = self._unfit(Y)
@@ -147,6 +190,7 @@ class Trial:
                 raise
             except BaseException as error:
                 run.problem = describe(error)
+                run.untouched = untouched(error)
                 return run
         if changed and not run.problem:
             run.problem = (
@@ -191,14 +235,15 @@ class Trial:
         walk = Walk(
             self.program,
             self.weights,
-            self._named(run.calls),
+            self.named(run.seen.calls),
             self.reference.images,
             run.output,
             training,
         )
         return walk.findings()
 
-    def _named(self, calls: list[Call]) -> Mapping[str, Call]:
+    def named(self, calls: list[Call]) -> Mapping[str, Call]:
+        """Calls by the canonical names of their layers."""
         names = {id(layer): name for name, layer in self.layers.items()}
         # Of a layer that is called again only the first call has a place.
         return {names[id(c.layer)]: c for c in reversed(calls) if id(c.layer) in names}

@@ -16,6 +16,8 @@ STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
 _DELIMITER = re.compile(r"^([ \t]*)### (BEGIN|END) (SOLUTION|HIDDEN TESTS)[ \t]*$")
 # nbgrader takes these words anywhere in a line for a delimiter.
 _WORDS = re.compile(r"(BEGIN|END) (SOLUTION|HIDDEN TESTS)")
+# How a check gives its share of the points to nbgrader.
+_GRADED = re.compile(r"\.grade\(([\d.]+)")
 _NAME = re.compile(r"[a-z0-9_]+")
 
 
@@ -77,6 +79,8 @@ def mark(worksheet: Chapter, cells: list[NotebookNode]) -> float:
         if SOLUTION in kinds:
             raise error("a check holds no solution; take two cells")
         name, points = _check(source.metadata, error)
+        if any(float(given) != points for given in _GRADED.findall(source.source)):
+            raise error(f"`.grade(…)` gives other points than `:points: {points}`")
         if name in names:
             raise error(f"another check is called {name}; rename one")
         names.add(name)

@@ -41,14 +41,12 @@ class Mistake(NamedTuple):
     Attributes:
         name: for the test's id.
         task: of `check`.
-        level: how many levels it reaches.
         message: how the first message begins.
         edits: by framework; nothing where a framework does not allow the mistake.
     """
 
     name: str
     task: str
-    level: int
     message: str
     edits: dict[str, Edits]
 
@@ -58,21 +56,18 @@ MISTAKES = (
     Mistake(
         "epsilon",
         "conv_block",
-        2,
         "your batch norm uses epsilon 1e-3, the reference 1e-5: outputs differ by ",
         EPSILON,
     ),
     Mistake(
         "epsilon",
         "dense_block",
-        2,
         "your batch norm uses epsilon 1e-3, the reference 1e-5: outputs differ by ",
         EPSILON,
     ),
     Mistake(
         "decay",
         "dense_block",
-        4,
         "your batch norm keeps 99 % of its running statistics, the reference 90 %: "
         "they differ by ",
         keep("0.01", "0.99", "0.99", "0.99"),
@@ -80,7 +75,6 @@ MISTAKES = (
     Mistake(
         "convention",
         "conv_block",
-        4,
         "your batch norm keeps 10 % of its running statistics, the reference 90 %: "
         "they differ by ",
         keep("0.9", "0.1", "0.1", "0.1"),
@@ -88,7 +82,6 @@ MISTAKES = (
     Mistake(
         "no relu",
         "conv_block",
-        2,
         "your code has no ReLU behind the batch norm: outputs differ by ",
         activation("", "", "", ""),
     ),
@@ -96,7 +89,6 @@ MISTAKES = (
         Mistake(
             "relu6",
             task,
-            2,
             "your code has a ReLU6 behind the batch norm where the reference has a "
             "ReLU: outputs differ by ",
             activation(
@@ -111,7 +103,6 @@ MISTAKES = (
     Mistake(
         "leaky",
         "dense_block",
-        2,
         "your code has a leaky ReLU of slope 0.1 behind the batch norm where the "
         "reference has a ReLU: outputs differ by ",
         activation(
@@ -124,7 +115,6 @@ MISTAKES = (
     Mistake(
         "sigmoid",
         "conv_block",
-        2,
         "your code has a sigmoid behind the batch norm where the reference has a "
         "ReLU: outputs differ by ",
         activation(
@@ -137,7 +127,6 @@ MISTAKES = (
     Mistake(
         "relu first",
         "dense_block",
-        2,
         "your ReLU stands before the batch norm, the reference's behind: outputs "
         "differ by ",
         RELU_FIRST,
@@ -145,21 +134,18 @@ MISTAKES = (
     Mistake(
         "conv first",
         "conv_block",
-        1,
         "in your block the convolution comes before the batch norm",
         CONV_FIRST,
     ),
     Mistake(
         "conv first",
         "dense_block",
-        1,
         "in your block the convolution comes before the batch norm",
         CONV_FIRST,
     ),
     Mistake(
         "unpadded",
         "conv_block",
-        0,
         "your convolution pads 0 pixels on every side, the reference 1 pixel on "
         "every side. ",
         UNPADDED,
@@ -167,7 +153,6 @@ MISTAKES = (
     Mistake(
         "unpadded",
         "dense_block",
-        0,
         "your convolution pads 0 pixels on every side, the reference 1 pixel on "
         "every side (in denselayer1.conv1). ",
         UNPADDED,
@@ -175,35 +160,30 @@ MISTAKES = (
     Mistake(
         "stride",
         "conv_block",
-        0,
         "your convolution has stride 2, the reference 1",
         STRIDE,
     ),
     Mistake(
         "kernel 1",
         "dense_block",
-        1,
         "your convolution denselayer1.conv1 is 1×1, the reference's 3×3",
         SMALL_KERNEL,
     ),
     Mistake(
         "kernel 5",
         "conv_block",
-        1,
         "your convolution conv1 is 5×5, the reference's 3×3",
         LARGE_KERNEL,
     ),
     Mistake(
         "no bias",
         "conv_block",
-        1,
-        "your convolution conv1 has no bias, the reference has one: outputs differ by ",
+        "your convolution conv1 has no bias, the reference has one",
         NO_BIAS,
     ),
     Mistake(
         "reversed",
         "dense_block",
-        2,
         "denselayer2 reads the features in reverse order, [Y, X] where the reference "
         "has [X, Y]: outputs differ by ",
         everywhere(("[X, Y]", "[Y, X]")),
@@ -211,21 +191,18 @@ MISTAKES = (
     Mistake(
         "not accumulated",
         "dense_block",
-        0,
         f"the channels are not accumulated: {READS}",
         SAME_CHANNELS,
     ),
     Mistake(
         "first only",
         "dense_block",
-        1,
-        "denselayer2 reads only the block's input: outputs differ by ",
+        "denselayer2 reads only the block's input",
         FIRST_ONLY,
     ),
     Mistake(
         "last only",
         "dense_block",
-        0,
         "denselayer2 reads only what the last layer made, without the features "
         "before it",
         LAST_ONLY,
@@ -233,7 +210,6 @@ MISTAKES = (
     Mistake(
         "sum",
         "dense_block",
-        0,
         "denselayer2 reads the sum of the features; the reference lays them side by "
         "side",
         SUM,
@@ -241,42 +217,36 @@ MISTAKES = (
     Mistake(
         "without input",
         "dense_block",
-        0,
         "your block returns the new features without the block's input",
         WITHOUT_INPUT,
     ),
     Mistake(
         "one too few",
         "dense_block",
-        0,
         "your block has 2 layers where num_layers asks for 3",
         everywhere(("range(num_layers)", "range(num_layers - 1)")),
     ),
     Mistake(
         "one too many",
         "dense_block",
-        0,
         "your block has 4 layers where num_layers asks for 3",
         everywhere(("range(num_layers)", "range(num_layers + 1)")),
     ),
     Mistake(
         "no return",
         "dense_block",
-        0,
         "your block returns None when it is called: is there a `return`?",
         RETURN,
     ),
     Mistake(
         "returns a list",
         "dense_block",
-        0,
         "your block returns a list of 2 parts when it is called, not one tensor",
         joined("JOIN\n        return [X, Y]"),
     ),
     Mistake(
         "stuck in evaluation",
         "dense_block",
-        3,
         "your batch norm is stuck in evaluation mode: it normalises by the running "
         "statistics in training mode, too: outputs differ by ",
         STUCK,
@@ -284,7 +254,6 @@ MISTAKES = (
     Mistake(
         "stuck in training",
         "dense_block",
-        2,
         "your batch norm is stuck in training mode: it normalises by the batch in "
         "evaluation mode, too: outputs differ by ",
         ALWAYS,
@@ -292,28 +261,24 @@ MISTAKES = (
     Mistake(
         "detached",
         "dense_block",
-        5,
         "on the way back the gradient by denselayer2.conv1.",
         CUT,
     ),
     Mistake(
         "dropout",
         "conv_block",
-        3,
         "in training mode your block makes something else of the same input each time",
         DROPOUT,
     ),
     Mistake(
         "raises",
         "dense_block",
-        0,
         "your code raises ZeroDivisionError: division by zero (in line ",
         called("1 / 0"),
     ),
     Mistake(
         "maximum",
         "transition_block",
-        2,
         "your transition takes the maximum of 2×2 pixels, the reference their "
         "average: outputs differ by ",
         pooled(
@@ -326,14 +291,12 @@ MISTAKES = (
     Mistake(
         "no pooling",
         "transition_block",
-        0,
         "your transition does not pool, the reference takes the average of 2×2 pixels",
         pooled("", "", "", ""),
     ),
     Mistake(
         "pooling pads",
         "transition_block",
-        0,
         "your transition pools an odd last column, too, the reference takes",
         pooled(
             "nn.AvgPool2d(2, ceil_mode=True)",
@@ -345,14 +308,12 @@ MISTAKES = (
     Mistake(
         "kernel 3",
         "transition_block",
-        1,
         "your convolution conv is 3×3, the reference's 1×1",
         WIDE,
     ),
     Mistake(
         "padded",
         "transition_block",
-        0,
         "your convolution pads 1 pixel on every side, the reference 0 pixels on "
         "every side. ",
         PADDED,
@@ -360,29 +321,24 @@ MISTAKES = (
     Mistake(
         "no relu",
         "transition_block",
-        2,
         "your code has no ReLU behind the batch norm: outputs differ by ",
         activation("", "", "", ""),
     ),
     Mistake(
         "one stage wrong",
         "bottleneck_block",
-        1,
-        "your convolution conv1 makes 8 channels, the reference's 16: outputs differ "
-        "by ",
+        "your convolution conv1 makes 8 channels, the reference's 16",
         everywhere(("channels = 4 * growth_rate", "channels = 2 * growth_rate")),
     ),
     Mistake(
         "restarted",
         "densenet",
-        0,
         "the channels are not counted through the network: ",
         everywhere(("channels //= 2", "channels = init_features")),
     ),
     Mistake(
         "softmax",
         "densenet",
-        2,
         "your network ends with a softmax, the reference with logits: outputs differ "
         "by ",
         each(
@@ -407,7 +363,6 @@ MISTAKES = (
     Mistake(
         "same in the stem",
         "densenet",
-        2,
         "your convolution pads by “same”, 2 pixels before and 3 behind, the "
         "reference 3 pixels on every side (in conv0): outputs differ by ",
         SAME_STEM,

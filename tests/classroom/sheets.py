@@ -1,9 +1,12 @@
 """A worksheet's cells, run in this process: a kernel for each case would take hours."""
 
+import ast
 import importlib
+from contextlib import redirect_stdout
 from functools import cache
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import matplotlib
@@ -12,6 +15,7 @@ from nbformat import NotebookNode
 
 from book.build.source import Book
 from book.build.worksheets import FOLDER
+from d2l_classroom.report import Message, Results
 
 ROOT = Book().root / FOLDER
 NAMES = tuple(sorted(path.stem for path in ROOT.glob("*.md")))
@@ -32,8 +36,17 @@ def role(cell: NotebookNode) -> str:
     return cell.metadata.get("nbgrader", {}).get("grade_id", "")
 
 
+class Outcome(NamedTuple):
+    """What a cell has raised, returned, printed, and which messages a check has had."""
+
+    error: Exception | None
+    value: Any
+    printed: str
+    messages: list[Message]
+
+
 class Session:
-    """A notebook's cells in one namespace, and what each raised."""
+    """A notebook's cells in one namespace, and how each ended."""
 
     def __init__(self, framework: str, name: str, solution: bool) -> None:
         matplotlib.use("Agg")
@@ -41,39 +54,61 @@ class Session:
         self.framework = framework
         self.cells = code_cells(framework, name, solution)
         self.namespace: dict[str, Any] = {"__name__": "__main__"}
-        self.raised = {cell.id: self.run(cell.source) for cell in self.cells}
+        self.outcomes = {cell.id: self.run(cell.source) for cell in self.cells}
 
-    def run(self, source: str) -> Exception | None:
-        """Execute a cell's text; what it raised."""
+    def run(self, source: str) -> Outcome:
+        """Execute a cell's text; its last expression is its value."""
+        error, value, messages, printed = None, None, [], StringIO()
+        *first, last = ast.parse(source).body
+        shown = isinstance(last, ast.Expr)
+        tell = Results.wrong
+
+        def wrong(results: Results, name: str, *told: Message) -> None:
+            messages.extend(told)
+            tell(results, name, *told)
+
         try:
             # In the tests' process the others are loaded as well.
-            with patch("d2l_classroom.checker.loaded", lambda call: self.framework):
-                exec(compile(source, "<cell>", "exec"), self.namespace)
-        except Exception as error:
-            return error
-        return None
+            with (
+                patch("d2l_classroom.checker.loaded", lambda call: self.framework),
+                patch.object(Results, "wrong", wrong),
+                redirect_stdout(printed),
+            ):
+                body = first if shown else [*first, last]
+                exec(compile(ast.Module(body, []), "<cell>", "exec"), self.namespace)
+                if shown:
+                    expression = ast.Expression(last.value)
+                    value = eval(compile(expression, "<cell>", "eval"), self.namespace)
+        except Exception as raised:
+            error = raised
+        return Outcome(error, value, printed.getvalue(), messages)
 
-    def failures(self) -> dict[str, Exception]:
-        """What cells raised, by their roles."""
+    def graded(self) -> dict[str, tuple[float, float]]:
+        """The points of each check, and how many there are."""
         return {
-            role(cell): error
+            role(cell): (self.outcomes[cell.id].value, cell.metadata.nbgrader.points)
             for cell in self.cells
-            if (error := self.raised[cell.id]) is not None
+            if cell.metadata.get("nbgrader", {}).get("grade")
         }
 
-    def with_wrong_answer(self, check: str, old: str, new: str) -> Exception | None:
-        """What a check raises when `new` stands for `old` in one of its answers."""
-        (answer,) = (
-            cell
-            for cell in self.cells
-            if role(cell).startswith(f"answer-{check}-") and old in cell.source
-        )
+    def with_answer(self, check: str, old: str, new: str) -> Outcome:
+        """How a check ends when `new` stands for `old` in one of its answers."""
+        (answer,) = (text for text in self._answers(check) if old in text)
+        return self.with_text(check, answer.replace(old, new))
+
+    def with_text(self, check: str, text: str) -> Outcome:
+        """How a check ends when a cell of this text has run behind its answers."""
         (judge,) = (cell for cell in self.cells if role(cell) == f"check-{check}")
         try:
-            error = self.run(answer.source.replace(old, new))
-            return error or self.run(judge.source)
+            made = self.run(text)
+            return made if made.error else self.run(judge.source)
         finally:
-            self.run(answer.source)
+            for answer in self._answers(check):
+                self.run(answer)
+
+    def _answers(self, check: str) -> list[str]:
+        prefix = f"answer-{check}-"
+        return [cell.source for cell in self.cells if role(cell).startswith(prefix)]
 
 
 @cache

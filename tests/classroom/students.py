@@ -75,5 +75,6 @@ def answer(framework: str, task: str, *edits: tuple[str, str]):
 
 
 def judged(framework: str, task: str, given: object, **options) -> Report:
-    """What the checker says of an answer, without printing it unless asked to."""
-    return check(task, given, framework=framework, **{"quiet": True} | options)
+    """What the checker says of an answer, causes included; printed if asked for."""
+    given_options = {"quiet": True, "explain": True} | options
+    return check(task, given, framework=framework, **given_options)

@@ -71,12 +71,12 @@ def each(
 
 
 CONV_BLOCK = (
-    same("adds the input", "shape", "made (4, 12, 8, 8)", "4, 12, 8", "4, 15, 8"),
-    same("loses a border", "shape", "made (4, 12, 8, 8)", "12, 8, 8", "12, 6, 6"),
+    same("adds the input", "shape", "C: not 15", "4, 12, 8", "4, 15, 8"),
+    same("loses a border", "shape", "H: not 6; W: not 6", "12, 8, 8", "12, 6, 6"),
     same(
         "keeps a tenth",
         "statistics",
-        "After 1 steps you predicted (1.8",
+        "mean after 1: not 1.8",
         "0.9 * mean + 0.1",
         "0.1 * mean + 0.9",
     ),
@@ -163,17 +163,21 @@ CONV_BLOCK = (
     ),
 )
 DENSE_BLOCK = (
-    same("counts from 0", "channels", "layer 1 reads 3", "(layer - 1)", "layer"),
+    same(
+        "counts from 0",
+        "channels",
+        "layer 1 of DenseBlock(1, 3, 4): not 7",
+        "(layer - 1)",
+        "layer",
+    ),
     same(
         "forgets the input",
         "channels",
-        "puts out 7 channels, not 4",
+        "output of DenseBlock(1, 3, 4): not 4",
         "return in_channels + num_layers",
         "return num_layers",
     ),
-    same(
-        "the last ones", "untouched", "found are [0, 1, 2]", "[0, 1, 2]", "[20, 21, 22]"
-    ),
+    same("the last ones", "untouched", "answer 1: not 20", "[0, 1, 2]", "[20, 21, 22]"),
     same(
         "new maps in front",
         "dense_block",
@@ -198,7 +202,7 @@ DENSE_BLOCK = (
     each(
         "the wrong axis",
         "dense_block",
-        "your code raises",
+        ("lie on axis 1", "lie on axis 3", "lie on axis 3", "lie on axis 1"),
         ("dim=1", "dim=2"),
         ("axis=3", "axis=1"),
         ("axis=3", "axis=1"),
@@ -240,26 +244,32 @@ DENSE_BLOCK = (
     same("a sum", "dense_block", "reads the sum of the features", "JOINED", "X + NEW"),
 )
 TRANSITION_BLOCK = (
-    same("all channels stay", "shape", "(2, 96, 4, 4)", "2, 48,", "2, 96,"),
+    same("all channels stay", "shape", "side 8 2: not 96", "2, 48,", "2, 96,"),
     same(
         "rounds up",
         "shape",
-        "For a side of 7",
+        "side 7 3: not 4",
         "size // 2, size // 2",
         "(size + 1) // 2, (size + 1) // 2",
     ),
-    same("another function", "order", "You said False", "return True", "return False"),
+    same(
+        "another function",
+        "order",
+        "same function: not False",
+        "return True",
+        "return False",
+    ),
     same(
         "the order is forgotten",
         "order",
-        "how many pixels are left",
+        "average first: not",
         "size = size // 2",
         "pass",
     ),
     same(
         "one pixel",
         "order",
-        "You predicted 18432",
+        "convolution first: not 18432",
         "out_channels * size * size",
         "out_channels",
     ),
@@ -308,8 +318,8 @@ TRANSITION_BLOCK = (
     ),
 )
 COUNT_PARAMETERS = (
-    same("no bias", "one_layer", "the difference is 10", " * 10 + 10", " * 10"),
-    same("no normalisation", "one_layer", "the difference is 6", "2 * 3 + 9", "9"),
+    same("no bias", "one_layer", "answer: not 276", " * 10 + 10", " * 10"),
+    same("no normalisation", "one_layer", "answer: not 280", "2 * 3 + 9", "9"),
     same(
         "channels stay",
         "block",
@@ -383,26 +393,41 @@ COUNT_PARAMETERS = (
     same(
         "compression is forgotten",
         "densenet",
-        "861 too many",
+        "it differs by 861",
         "channels = kept",
         "pass",
     ),
     same(
         "the classifier",
         "largest",
-        "it is 'dense block 4'",
+        "answer: not 'classification'",
         "dense block 4",
         "classification",
     ),
 )
 FIND_THE_BUG = (
+    same(
+        "another line",
+        "bug_2",
+        "which line makes the symptom",
+        "conv_block(in_channels, growth_rate",
+        "for layer in self.layers:",
+    ),
+    same(
+        "another cause",
+        "bug_1",
+        "that would show another symptom",
+        "too little of the",
+        "too much of the",
+    ),
+    same("no answer", "bug_3", "give two texts", "return line, cause", "return line"),
     each(
         "bug 1 is still there",
         "norm",
-        ("keeps 10 %", "epsilon 1e-3", "keeps 99 %", "keeps 10 %"),
+        "keeps 10 % of its running statistics",
         ("momentum=0.1", "momentum=0.9"),
-        ("\n        epsilon=1e-5, momentum=0.9\n    ", ""),
-        (", momentum=0.9", ""),
+        ("momentum=0.9", "momentum=0.1"),
+        ("momentum=0.9", "momentum=0.1"),
         ("momentum=0.9", "momentum=0.1"),
     ),
     each(
@@ -473,15 +498,10 @@ FIND_THE_BUG = (
     each(
         "bug 6 is still there",
         "stem",
-        (
-            "pads 2 pixels on every side, the reference 3",
-            "pads",
-            "pads",
-            "pads 2 pixels on every side, the reference 3",
-        ),
+        "pads 2 pixels on every side, the reference 3",
         ("padding=3", "padding=2"),
-        ("border, conv", 'layers.Conv2D(out_channels, 7, strides=2, padding="same")'),
-        ("padding=3", 'padding="SAME"'),
+        ("ZeroPadding2D(3)", "ZeroPadding2D(2)"),
+        ("padding=3", "padding=2"),
         ("padding=3", "padding=2"),
     ),
     each(
@@ -502,7 +522,7 @@ TRANSLATE = (
     each(
         "momentum is copied",
         "words",
-        "momentum: you predicted",
+        ("momentum: not 0.9", *["momentum: not 0.1"] * 3),
         ('"momentum": 0.1', '"momentum": 0.9'),
         ('"momentum": 0.9', '"momentum": 0.1'),
         ('"momentum": 0.9', '"momentum": 0.1'),
@@ -511,7 +531,7 @@ TRANSLATE = (
     each(
         "the other layout",
         "words",
-        "channel axis: you predicted",
+        tuple(f"channel axis: not {n}" for n in (3, 1, 1, 3)),
         ('axis": 1', 'axis": 3'),
         ('axis": 3', 'axis": 1'),
         ('axis": 3', 'axis": 1'),
@@ -520,7 +540,9 @@ TRANSLATE = (
     each(
         "the other kernel",
         "words",
-        "kernel: you predicted",
+        tuple(
+            f"kernel {n}" for n in ("1: not 3", "1: not 12", "3: not 12", "1: not 48")
+        ),
         ("(12, 48, 3, 3)", "(3, 3, 48, 12)"),
         ("(3, 3, 48, 12)", "(12, 48, 3, 3)"),
         ("(3, 3, 48, 12)", "(3, 3, 12, 48)"),
@@ -616,7 +638,7 @@ RECOMPUTATION = (
     same(
         "starts one late",
         "plain",
-        "the first layer reads in_channels",
+        "the first layer reads no more than in_channels",
         "+ layer * growth",
         "+ (layer + 1) * growth",
     ),
@@ -648,7 +670,7 @@ RECOMPUTATION = (
         "return in_channels + made_and_read",
         "return 2 * (in_channels + made_and_read)",
     ),
-    same("both grow alike", "growth", "your own functions say (4, 2)", "4, 2", "2, 2"),
+    same("both grow alike", "growth", "plain: not 2", "4, 2", "2, 2"),
     each(
         "nothing is computed twice",
         "block",
@@ -715,11 +737,11 @@ RECOMPUTATION = (
     ),
 )
 READ_THE_CURVES = (
-    same("the right ones", "nothing", "found is (0.9", "return 0.9,", "return 0.1,"),
+    same("the right ones", "nothing", "error: not 0.1", "return 0.9,", "return 0.1,"),
     same(
         "another logarithm",
         "nothing",
-        "found is (0.9",
+        "loss: not 1.0",
         "-np.log(0.1)",
         "-np.log10(0.1)",
     ),
@@ -764,7 +786,7 @@ READ_THE_CURVES = (
     same(
         "no word on D",
         "diagnoses",
-        "curve D has no diagnosis",
+        "curve D: there is no answer yet",
         '        "D": "nothing is wrong",\n',
         "",
     ),
