@@ -187,14 +187,18 @@ def control(course: Path, assignment: str, nbgrader: Path, **limits: float) -> s
         return run(copy, grade, **limits) or run(copy, full)
 
 
-def suspects(notebook: Path) -> list[str]:
-    """Lines outside of the checks that may be after the checks."""
-    cells = json.loads(notebook.read_text("utf-8"))["cells"]
-    own = [c for c in cells if not c["metadata"].get("nbgrader", {}).get("grade")]
-    # The first cell prepares Colab.
-    code = [c for c in own if c["cell_type"] == "code"][1:]
-    lines = [line for c in code for line in "".join(c["source"]).splitlines()]
-    return [line.strip() for line in lines if SUSPECT.search(line)]
+def suspects(notebook: Path, source: Path) -> list[str]:
+    """Lines that were not handed out, and that may be after the checks."""
+    theirs, ours = (
+        [
+            line.strip()
+            for cell in json.loads(path.read_text("utf-8"))["cells"]
+            if cell["cell_type"] == "code"
+            for line in "".join(cell["source"]).splitlines()
+        ]
+        for path in (notebook, source)
+    )
+    return [line for line in theirs if line not in ours and SUSPECT.search(line)]
 
 
 def annotate(
@@ -271,7 +275,7 @@ def main() -> None:
         notes[student] = f"0 points: {problem}" if problem else note
         print(f"{student}: {notes[student] or 'graded'}")
         for path in sorted(course.glob(f"autograded/{student}/{assignment}/*.ipynb")):
-            for line in suspects(path):
+            for line in suspects(path, course / "source" / assignment / path.name):
                 print(f"  look at `{line}` in {path.name}")
     for words in (["generate_feedback", assignment, "--force"], ["export"]):
         if problem := run(course, [nbgrader, *words]):

@@ -93,7 +93,7 @@ def given(course: Path) -> dict[str, str]:
 
 
 def send(course: Path, returned: Path) -> None:
-    """What bob and cid have handed in, as Moodle and Colab hand it on; jon sent nothing."""
+    """What bob, cid and jon hand in, as Moodle and Colab hand it on."""
     bob = returned / f"{BOB}_assignsubmission_file_/homework.ipynb.txt"
     for path, student in ((bob, "bob"), (returned / "cid.ipynb", "cid")):
         path.parent.mkdir(parents=True, exist_ok=True)
