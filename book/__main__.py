@@ -106,7 +106,7 @@ def _colab(book: Book, options: argparse.Namespace) -> None:
 def _pages(book: Book, options: argparse.Namespace) -> None:
     from book.build.pages import write_pages
 
-    write_pages(book)
+    write_pages(book, book.root / "_build/pages")
 
 
 def _site(book: Book, options: argparse.Namespace) -> None:

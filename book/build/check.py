@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from nbformat import NotebookNode
 
@@ -9,8 +10,8 @@ from book.build.inputs import inputs, is_executed, recorded_inputs
 from book.build.kernel import stderr
 from book.build.labels import Labels, front_matter, read_labels
 from book.build.models import models_text
-from book.build.myst import elements, walk
-from book.build.pages import page_notebook
+from book.build.myst import elements, leftovers, walk
+from book.build.pages import page_notebook, write_pages
 from book.build.source import (
     FRAMEWORKS,
     Book,
@@ -19,9 +20,11 @@ from book.build.source import (
     covered,
     figure,
     groups,
+    read_chapter,
     read_text,
     stated_reason,
 )
+from book.build.sphinx import run_sphinx
 from book.build.split import notebook_text, read_notebook
 from book.build.worksheets import FOLDER, read_worksheets, worksheet_texts
 from d2l_lite import TITLES, installed
@@ -37,27 +40,59 @@ def check(book: Book) -> list[str]:
     """All problems, sorted by file and line; empty when the book is right.
 
     The notebooks of a framework that is not installed cannot be executed here: that
-    they have not been is no problem, and a printed line says so. Wrong references
-    between pages are Sphinx's to find, when it builds the site.
+    they have not been is no problem, and a printed line says so. Once the sources are
+    right, Sphinx reads the pages that they make.
     """
-    faults: list[BookError] = []
-    labels = read_labels(book)
-    for chapter in book.chapters:
-        faults += _groups(chapter)
-        faults += _raised(page_notebook, book, chapter)
-    faults += _files(book)
-    for framework in FRAMEWORKS:
-        faults += _models(book, framework)
-        faults += _notebooks(book, framework, labels)
-    listed = [book.root / f"{document}.md" for document in book.documents]
-    for path in (*front_matter(book), *sorted((book.root / "chapters").glob("*.md"))):
-        faults += _images(book, path)
-        if path not in listed:
-            what = "is not in _toc.yml; list it there or delete it"
-            faults.append(BookError(what, book.relative(path), 1))
-    faults += _worksheets(book, labels)
+    try:
+        faults = [*_faults(book)]
+    except BookError as error:
+        faults = [*_unreadable(book)] or [error]
+    faults = [one for fault in faults for one in fault.faults]
+    if not any(fault.file.endswith((".md", ".yml", ".bib")) for fault in faults):
+        faults += _pages(book)
     known = sorted({(fault.file, fault.line, fault.text) for fault in faults})
     return [str(BookError(text, file, line)) for file, line, text in known]
+
+
+def _unreadable(book: Book) -> Iterator[BookError]:
+    """Faults for which the book cannot be read, of every source."""
+    for folder, name in (("chapters", ""), (FOLDER, "worksheets/")):
+        for path in (book.root / folder).glob("*.md"):
+            yield from _raised(read_chapter, path, name + path.stem)
+    for path in front_matter(book):
+        yield from _raised(read_text, path, book.relative(path))
+
+
+def _faults(book: Book) -> Iterator[BookError]:
+    """What can be told without Sphinx."""
+    labels = read_labels(book)
+    for chapter in book.chapters:
+        yield from _groups(chapter)
+        yield from _raised(page_notebook, book, chapter)
+    yield from _files(book)
+    for framework in FRAMEWORKS:
+        yield from _models(book, framework)
+        yield from _notebooks(book, framework, labels)
+    listed = [book.root / f"{document}.md" for document in book.documents]
+    for path in (*front_matter(book), *sorted((book.root / "chapters").glob("*.md"))):
+        yield from _prose(book, path)
+        if path not in listed:
+            what = "is not in _toc.yml; list it there or delete it"
+            yield BookError(what, book.relative(path), 1)
+    yield from _worksheets(book, labels)
+
+
+def _pages(book: Book) -> list[BookError]:
+    """What Sphinx warns of when it reads the pages, in a folder that goes again."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        # From where directives of the pages read chapters and worksheets.
+        (folder / "chapters").symlink_to(book.root / "chapters")
+        build = folder / "_build"
+        write_pages(book, build / "pages")
+        return run_sphinx(
+            book, build / "pages", build / "read", build / ".doctrees", "dummy"
+        )
 
 
 def _raised(function, *arguments) -> Iterator[BookError]:
@@ -160,15 +195,30 @@ def _outputs(
             )
 
 
-def _images(book: Book, path: Path) -> Iterator[BookError]:
-    """Images of a source without alternative text."""
+def _prose(book: Book, path: Path) -> Iterator[BookError]:
+    """A source's titles, its images' texts, and markup that is not closed or none."""
     name = book.relative(path)
-    for block in walk(read_text(path, name)):
+    found = [*walk(read_text(path, name))]
+    heads = [block for block in found if block.kind == "heading"]
+    if not heads or heads[0].name != "h1":
+        what = "begins without a title; write `# …` above all other headings"
+        yield BookError(what, name, heads[0].line if heads else 1)
+    for head in [head for head in heads if head.name == "h1"][1:]:
+        what = f"a second title, {head.argument!r}; write `## …`, a page has one `# …`"
+        yield BookError(what, name, head.line)
+    for block in found:
+        if not block.closed:
+            what = "what begins here has no end; close its fence"
+            yield BookError(what, name, block.line)
         if block.name in ("figure", "image") and not block.options.get("alt"):
             what = f"{{{block.name}}} has no alternative text; add `:alt: …`"
             yield BookError(what, name, block.line)
         if block.kind not in ("text", "heading"):
             continue
+        for markup in leftovers(block.text):
+            what = f"{markup!r} stays as it is on the page; correct or quote it"
+            above = block.text.partition(markup)[0].count("\n")
+            yield BookError(what, name, block.line + above)
         for element in elements(block.text):
             if element.kind == "image" and not element.text.strip():
                 target = element.target
@@ -205,7 +255,7 @@ def _worksheets(book: Book, labels: Labels) -> Iterator[BookError]:
     stray = {path for path in found if not path.parent.name.startswith(".")}
     for worksheet in read_worksheets(book):
         yield from _groups(worksheet)
-        yield from _images(book, worksheet.path)
+        yield from _prose(book, worksheet.path)
         try:
             for path, text in worksheet_texts(book, worksheet, labels):
                 stray.discard(path)

@@ -23,7 +23,8 @@ def test_documents_come_in_the_order_of_the_table_of_contents(
     temporary_book.chapters(first=CHAPTER, second=CHAPTER)
     temporary_book.write(
         "_toc.yml",
-        "root: book/index\nparts:\n- chapters:\n  - file: chapters/second\n"
+        "format: jb-book\nroot: book/index\nparts:\n- chapters:\n"
+        "  - file: chapters/second\n"
         "    sections:\n    - file: chapters/first.md\n",
     )
     book = Book(temporary_book.root)
@@ -57,7 +58,7 @@ def test_a_run_of_tagged_cells_is_one_group(temporary_book: TemporaryBook) -> No
 EACH = """\
 ```{code-cell} ipython3
 ---
-tags: [each, plot]
+tags: [each, hide-input]
 mystnb:
   figure: {name: curves, caption: It learns}
   image: {alt: "Curves of {framework}."}
@@ -72,7 +73,7 @@ def test_a_cell_tagged_each_is_one_for_each_framework(
 ) -> None:
     (chapter,) = temporary_book.chapters(first=EACH).chapters
     assert [tags(cell) for cell in chapter.cells] == [
-        (name, "plot") for name in FRAMEWORKS
+        (name, "hide-input") for name in FRAMEWORKS
     ]
     alts = [cell.metadata.mystnb.image.alt for cell in chapter.cells]
     assert alts[0] == "Curves of PyTorch." and alts[3] == "Curves of MXNet."
