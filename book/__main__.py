@@ -2,10 +2,15 @@
 
 import argparse
 import shutil
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from book.build.files import MACHINE
 from book.build.source import FRAMEWORKS, Book, BookError
 
 
@@ -14,10 +19,40 @@ def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> in
     book = Book(root)
     try:
         options = _options(arguments, book)
-        return options.work(book, options) or 0
+        if options.work in (_check, _notebooks, _env):  # they write nothing
+            return options.work(book, options) or 0
+        with _alone(book):
+            return options.work(book, options) or 0
     except BookError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nStopped; what is finished stays.", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.errno not in MACHINE:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"{place}{error.strerror}; {MACHINE[error.errno]}", file=sys.stderr)
+        return 1
+
+
+@contextmanager
+def _alone(book: Book) -> Iterator[None]:
+    """Waits until no other command writes into this book's folder."""
+    folder = book.root / "_build"
+    folder.mkdir(exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        what = "Another command builds this book; this one waits until it has ended."
+        print(what, file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _options(arguments: Sequence[str] | None, book: Book) -> argparse.Namespace:
@@ -112,13 +147,16 @@ def _pages(book: Book, options: argparse.Namespace) -> None:
 def _site(book: Book, options: argparse.Namespace) -> None:
     from book.build.html import build_site
 
-    build_site(book)
+    print("Building the site, half a minute if all pages are new …", flush=True)
+    site = book.relative(build_site(book))
+    print(f"The site is complete: open {site}/index.html, or call `make serve`.")
 
 
 def _pdf(book: Book, options: argparse.Namespace) -> None:
     from book.build.pdf import build_pdf
 
-    print(book.relative(build_pdf(book)))
+    print("Building the site and printing it, a minute …", flush=True)
+    print(f"The book is {book.relative(build_pdf(book))}.")
 
 
 def _check(book: Book, options: argparse.Namespace) -> int:
@@ -160,4 +198,5 @@ _COMMANDS = {
 }
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -26,6 +26,7 @@ from book.build.source import (
 )
 from book.build.sphinx import run_sphinx
 from book.build.split import notebook_text, read_notebook
+from book.build.vocabulary import nearest
 from book.build.worksheets import FOLDER, read_worksheets, worksheet_texts
 from d2l_lite import TITLES, installed
 
@@ -80,6 +81,11 @@ def _faults(book: Book) -> Iterator[BookError]:
             what = "is not in _toc.yml; list it there or delete it"
             yield BookError(what, book.relative(path), 1)
     yield from _worksheets(book, labels)
+    for path in (book.root / "chapters").iterdir():
+        known = (*FRAMEWORKS, "files", "worksheets")
+        if path.is_dir() and path.name not in known and path.name[0] not in "._":
+            what = f"no framework is called {path.name!r}; {nearest(path.name, known)}"
+            yield BookError(what, book.relative(path), 1)
 
 
 def _pages(book: Book) -> list[BookError]:

@@ -27,16 +27,17 @@ def build_site(book: Book) -> Path:
         raise BookErrors(faults)
     check_pages(book, written)
     new, old = build / ".html.new", build / ".html.old"
-    for left in (new, old):
-        shutil.rmtree(left, ignore_errors=True)
-    shutil.copytree(written, new)
-    write_front_door(book, new)
-    copy_notebooks(book, new)
-    copy_worksheets(book, new)
-    if site.exists():
-        site.rename(old)
-    new.rename(site)
-    shutil.rmtree(old, ignore_errors=True)
+    try:
+        shutil.copytree(written, new, dirs_exist_ok=True)
+        write_front_door(book, new)
+        copy_notebooks(book, new)
+        copy_worksheets(book, new)
+        if site.exists():
+            site.rename(old)
+        new.rename(site)
+    finally:
+        for left in (new, old):
+            shutil.rmtree(left, ignore_errors=True)
     return site
 
 

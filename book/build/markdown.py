@@ -73,7 +73,7 @@ class PlainMarkdown:
         }
         if block.name not in writers:
             what = f"a notebook cannot show the directive {{{block.name}}}"
-            known = nearest(block.name, sorted(writers))
+            known = nearest(block.name, sorted({*writers, "code-cell"}))
             raise self._error(f"{what}; {known}", block.line)
         known = OPTIONS.get(block.name, ("class", "name"))
         for option in block.options:

@@ -16,6 +16,7 @@ from nbformat import NotebookNode, ValidationError
 from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
 from book.build.vocabulary import (
+    CONTENTS,
     EACH,
     FRAMEWORKS,
     FRONT_MATTER,
@@ -168,10 +169,7 @@ def read_chapter(path: Path, name: str = "") -> Chapter:
     name = name or path.stem
     file = f"chapters/{name}.md"
     if not path.exists():
-        raise BookError(
-            f"chapters/{name} has no source; write {file} or take the entry out",
-            "_toc.yml",
-        )
+        raise BookError("does not exist", file)
     text = read_text(path, file)
     text_lines = text.splitlines()
     try:
@@ -181,7 +179,7 @@ def read_chapter(path: Path, name: str = "") -> Chapter:
         place = re.search(r"at line (\d+)", what)
         raise BookError(what, file, int(place[1]) if place else 1) from None
     except ValidationError:  # which does not say where
-        what = "tags are a list of words in brackets: `:tags: [jax, export]`"
+        what = "tags are different words in brackets: `:tags: [jax, export]`"
         raise BookError(what, file, _line_of_wrong_tags(text_lines)) from None
     occurrences: Counter[str] = Counter()
     cells, lines = [], {}
@@ -217,9 +215,8 @@ def _line_of_wrong_tags(lines: list[str]) -> int:
     for number, line in enumerate(lines, 1):
         if match := _TAGS.match(line):
             value = yaml.safe_load(match[1].rstrip().removesuffix("}"))
-            if not isinstance(value, list) or any(
-                type(tag) is not str for tag in value
-            ):
+            words = value if isinstance(value, list) else [None]
+            if not all(type(word) is str and value.count(word) == 1 for word in words):
                 return number
     return 1
 
@@ -344,18 +341,40 @@ def _documents(entry: dict | list) -> Iterator[str]:
 
 def _require_contents(path: Path, documents: tuple[str, ...]) -> None:
     """Asserts that Jupyter Book takes the table of contents that lists these."""
-    lines = read_text(path, path.name).splitlines()
+    text = read_text(path, path.name)
+    for key in _keys(yaml.compose(text)):
+        if key.value not in CONTENTS:
+            what = f"unknown key {key.value!r}; {nearest(key.value, CONTENTS)}"
+            raise BookError(what, path.name, key.start_mark.line + 1)
+    lines = text.splitlines()
+    sources = {
+        p.relative_to(path.parent).as_posix() for p in path.parent.glob("*/*.md")
+    }
     for document in documents:
         entry = re.compile(rf"\s*(- )?(file|root): *{re.escape(document)}(\.md)?\s*$")
         places = [number for number, line in enumerate(lines, 1) if entry.match(line)]
+        what = ""
         if documents.count(document) > 1:
             what = f"{document} is listed twice; take one entry out"
+        elif f"{document}.md" not in sources:
+            what = f"{document} has no source; write {document}.md, or correct this: "
+            what += nearest(document, [name.removesuffix(".md") for name in sources])
+        if what:
             raise BookError(what, path.name, places[-1] if places else 1)
     try:
         parse_toc_yaml(path)
     except MalformedError as error:
         what, _, place = str(error).partition(" @ ")
         raise BookError(what, path.name, _entry_line(path, place)) from None
+
+
+def _keys(node: yaml.Node | None) -> Iterator[yaml.Node]:
+    """Every key of a YAML file."""
+    for part in node.value if isinstance(node, yaml.CollectionNode) else ():
+        key, value = part if isinstance(part, tuple) else (None, part)
+        if key is not None:
+            yield key
+        yield from _keys(value)
 
 
 def _entry_line(path: Path, place: str) -> int:
@@ -366,7 +385,7 @@ def _entry_line(path: Path, place: str) -> int:
             node = node.value[int(key)]
         elif isinstance(node, yaml.MappingNode):
             node = next((v for k, v in node.value if k.value == key), node)
-    return node.start_mark.line + 1
+    return node.start_mark.line + 1 if node else 1
 
 
 def read_text(path: Path, name: str) -> str:

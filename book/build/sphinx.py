@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from book.build.files import write_if_changed
+from book.build.files import MACHINE, write_if_changed
 from book.build.kernel import plain
 from book.build.source import Book, BookError
 
@@ -57,6 +57,9 @@ def run_sphinx(
         return []
     faults = _faults(book, text.replace(f"{pages.resolve()}/", "/"))
     if not faults:
+        failed = re.search(r"\[Errno (\d+)\] (.*)", text)
+        if failed and int(failed[1]) in MACHINE:
+            raise OSError(int(failed[1]), failed[2])
         raise BookError(f"the site cannot be built:\n{text}")
     return faults
 

@@ -16,6 +16,11 @@ TAGS = (
     *("remove-input", "remove-output", "remove-cell"),
 )
 FRONT_MATTER = ("jupytext", "kernelspec")
+# The keys of _toc.yml.
+CONTENTS = (
+    *("format", "root", "parts", "chapters", "sections", "file", "url", "title"),
+    *("caption", "numbered", "maxdepth", "options"),
+)
 # The settings of a cell, and those that each of them holds.
 SETTINGS = {
     "the cell": ("tags", "mystnb", "name", "points"),
@@ -57,13 +62,11 @@ def _setting_faults(name: str, settings: object) -> Iterator[str]:
 def _tag_faults(cell: NotebookNode, worksheet: bool) -> Iterator[str]:
     tags = cell.metadata.get("tags", [])
     known = TAGS if cell.cell_type == "code" else FRAMEWORKS
-    for tag in dict.fromkeys(tags):
+    for tag in tags:
         if tag in TAGS and tag not in known:
             yield f"the tag {tag!r} is for code; prose has {', '.join(known)}"
         elif tag not in TAGS:
             yield f"unknown tag {tag!r}; {nearest(tag, known)}"
-        if tags.count(tag) > 1:
-            yield f"the tag {tag!r} stands twice"
     if EACH in tags and set(FRAMEWORKS).intersection(tags):
         yield f"the tag {EACH!r} stands for all frameworks; take their names out"
     if "grade" in tags and not worksheet:

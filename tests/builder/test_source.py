@@ -115,7 +115,7 @@ def test_equal_cells_have_different_ids(temporary_book: TemporaryBook) -> None:
 def test_a_chapter_without_source_is_named(temporary_book: TemporaryBook) -> None:
     book = temporary_book.chapters(first=CHAPTER)
     (temporary_book.root / "chapters/first.md").unlink()
-    with pytest.raises(BookError, match=r"_toc.yml: chapters/first has no source"):
+    with pytest.raises(BookError, match=r"_toc.yml:5: chapters/first has no source"):
         _ = book.chapters
 
 
