@@ -11,6 +11,7 @@ from book.build.kernel import stderr
 from book.build.labels import Labels, front_matter, read_labels
 from book.build.models import models_text
 from book.build.myst import elements, leftovers, walk
+from book.build.outputs import unrepeatable
 from book.build.pages import page_notebook, write_pages
 from book.build.source import (
     FRAMEWORKS,
@@ -186,6 +187,8 @@ def _outputs(
             yield BookError(what, *place)
         if any(output.output_type == "error" for output in cell.outputs):
             yield BookError(f"{name} shows an error; mend the cell and {RUN}", *place)
+        for what in unrepeatable(cell):
+            yield BookError(f"{name} shows {what}", *place)
         alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
         if types.intersection(IMAGES) and not alt:
             yield BookError(
