@@ -31,8 +31,8 @@ _TIMES = {
 _PLACES = {
     "a path": (
         r"(?<![\w.:/~<)-])/(?:[\w.-]+/[\w./-]+|(?:tmp|root)\b)",
-        r"\b[A-Z]:[\\/]{1,2}\w\S*",
-        r"\bfile://\S+",
+        r"\b[A-Z]:[\\/]{1,2}\w[^\s<'\"]*",
+        r"\bfile://[^\s<'\"]+",
     ),
     "an address in memory": (r"\b0x[0-9a-fA-F]{6,}\b",),
 }

@@ -190,7 +190,7 @@ def test_a_figure_without_name_or_caption_is_named(
         _ = temporary_book.chapters(first=text).chapters
 
 
-def test_the_readme_opens_a_notebook_of_this_repository() -> None:
+def test_the_readme_lists_the_chapters_and_opens_a_notebook() -> None:
     book = Book()
     readme = (book.root / "README.md").read_text(encoding="utf-8")
     url, branch, path = re.search(
@@ -198,3 +198,8 @@ def test_the_readme_opens_a_notebook_of_this_repository() -> None:
     ).groups()
     assert (f"https://github.com/{url}", branch) == book.repository
     assert (book.root / path).is_file()
+    table = readme.partition("| chapter |")[2].partition("\n\n")[0]
+    titles = read_labels(book).titles
+    assert [row.split("|")[1].strip() for row in table.splitlines()[2:]] == [
+        titles[f"chapters/{name}"] for name in book.chapter_names
+    ]
