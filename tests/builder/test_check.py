@@ -343,7 +343,7 @@ def test_what_sphinx_finds_has_the_line_of_the_source(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Words.\n", "5: begins without a title; write `# …` above all other headings"),
+        ("Words.\n", "1: begins without a title; write `# …` above all other headings"),
         ("## Part\n\n# First\n", "5: begins without a title; write `# …` above all"),
         ("# First\n\n# Last\n", "7: a second title, 'Last'; write `## …`, a page has"),
         ("# First\n\na\n=====\nb\n", "7: a second title, 'a'; write `## …`, a page"),

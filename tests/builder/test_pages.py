@@ -186,3 +186,13 @@ def test_site_is_refused_until_the_last_warning_is_gone(temporary_book):
     assert notes == ["PyTorch", "TensorFlow"]
     assert html.index("Only jax.") < html.index("Only theano.")
     assert (site / "notebooks/jax/first.ipynb").is_file()
+
+    # A refused build changes no page of the site, and what it read is not used again.
+    unfinished = book.root / "_build/.doctrees/unfinished"
+    assert not unfinished.exists()
+    whole = {path: path.read_bytes() for path in site.rglob("*.html")}
+    temporary_book.edit("chapters/first.md", "# First", "# Other\n\nSee {reff}`a`.")
+    with pytest.raises(BookError, match=r"^chapters/first\.md:7: Unknown .* \"reff\""):
+        build_site(Book(book.root))
+    assert {path: path.read_bytes() for path in site.rglob("*.html")} == whole
+    assert unfinished.exists()
