@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> in
     book = Book(root)
     try:
         options = _options(arguments, book)
-        if options.work in (_check, _notebooks, _env):  # they write nothing
+        if options.work in (_notebooks, _env):  # they write nothing
             return options.work(book, options) or 0
         with _alone(book):
             return options.work(book, options) or 0

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from nbformat import NotebookNode
 
+from book.build.html import write_site
 from book.build.inputs import inputs, is_executed, recorded_inputs
 from book.build.kernel import stderr
 from book.build.labels import Labels, front_matter, read_labels
 from book.build.models import models_text
 from book.build.myst import elements, leftovers, walk
 from book.build.outputs import unrepeatable
-from book.build.pages import page_notebook, write_pages
+from book.build.pages import page_notebook
 from book.build.source import (
     FRAMEWORKS,
     Book,
@@ -25,7 +25,6 @@ from book.build.source import (
     read_text,
     stated_reason,
 )
-from book.build.sphinx import run_sphinx
 from book.build.split import notebook_text, read_notebook
 from book.build.vocabulary import nearest
 from book.build.worksheets import FOLDER, read_worksheets, worksheet_texts
@@ -38,22 +37,31 @@ RUN = "run `python -m book run`"
 FILE_LIMIT, FILES_LIMIT = 1_000_000, 2_000_000
 
 
+class OutputFault(BookError):
+    """A fault of what a cell has shown: its page can be read all the same."""
+
+
 def check(book: Book) -> list[str]:
     """All problems, sorted by file and line; empty when the book is right.
 
     The notebooks of a framework that is not installed cannot be executed here: that
     they have not been is no problem, and a printed line says so. Once the sources are
-    right, Sphinx reads the pages that they make.
+    right, Sphinx writes the pages that they make, as for the site.
     """
     try:
         faults = [*_faults(book)]
     except BookError as error:
         faults = [*_unreadable(book)] or [error]
     faults = [one for fault in faults for one in fault.faults]
-    if not any(fault.file.endswith((".md", ".yml", ".bib")) for fault in faults):
-        faults += _pages(book)
+    if not any(map(_of_a_source, faults)):
+        faults += write_site(book)
     known = sorted({(fault.file, fault.line, fault.text) for fault in faults})
     return [str(BookError(text, file, line)) for file, line, text in known]
+
+
+def _of_a_source(fault: BookError) -> bool:
+    written = fault.file.endswith((".md", ".yml", ".bib"))
+    return written and not isinstance(fault, OutputFault)
 
 
 def _unreadable(book: Book) -> Iterator[BookError]:
@@ -87,19 +95,6 @@ def _faults(book: Book) -> Iterator[BookError]:
         if path.is_dir() and path.name not in known and path.name[0] not in "._":
             what = f"no framework is called {path.name!r}; {nearest(path.name, known)}"
             yield BookError(what, book.relative(path), 1)
-
-
-def _pages(book: Book) -> list[BookError]:
-    """What Sphinx warns of when it reads the pages, in a folder that goes again."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        # From where directives of the pages read chapters and worksheets.
-        (folder / "chapters").symlink_to(book.root / "chapters")
-        build = folder / "_build"
-        write_pages(book, build / "pages")
-        return run_sphinx(
-            book, build / "pages", build / "read", build / ".doctrees", "dummy"
-        )
 
 
 def _raised(function, *arguments) -> Iterator[BookError]:
@@ -171,7 +166,7 @@ def _notebooks(book: Book, framework: str, labels: Labels) -> Iterator[BookError
 
 def _outputs(
     chapter: Chapter, framework: str, notebook: NotebookNode, path: str
-) -> Iterator[BookError]:
+) -> Iterator[OutputFault]:
     for number, cell in enumerate(notebook.cells, 1):
         if cell.cell_type != "code":
             continue
@@ -181,23 +176,23 @@ def _outputs(
         name = f"cell {number} of {path}"
         types = {key for output in cell.outputs for key in output.get("data", ())}
         if installed(framework) and cell.execution_count is None:
-            yield BookError(f"{name} was never executed; {RUN}", *place)
+            yield OutputFault(f"{name} was never executed; {RUN}", *place)
         if stderr(cell):
             what = f"{name} shows stderr; silence its cause and {RUN}"
-            yield BookError(what, *place)
+            yield OutputFault(what, *place)
         if any(output.output_type == "error" for output in cell.outputs):
-            yield BookError(f"{name} shows an error; mend the cell and {RUN}", *place)
+            yield OutputFault(f"{name} shows an error; mend the cell and {RUN}", *place)
         for what in unrepeatable(cell):
-            yield BookError(f"{name} shows {what}", *place)
+            yield OutputFault(f"{name} shows {what}", *place)
         alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
         if types.intersection(IMAGES) and not alt:
-            yield BookError(
+            yield OutputFault(
                 f"{name} shows an image without alternative text; give the cell "
                 'the option `mystnb: {image: {alt: "…"}}`',
                 *place,
             )
         if types.intersection(IMAGES) and not figure(cell):
-            yield BookError(
+            yield OutputFault(
                 f"{name} shows an image without caption; give the cell the option "
                 '`mystnb: {figure: {name: fig-…, caption: "…"}}`',
                 *place,

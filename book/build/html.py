@@ -19,12 +19,10 @@ def build_site(book: Book) -> Path:
     Raises:
         BookError: Sphinx warned or failed, or a page of _toc.yml is missing.
     """
+    if faults := write_site(book):
+        raise BookErrors(faults)
     build = book.root / "_build"
     written, site = build / "site", build / "html"
-    write_pages(book, build / "pages")
-    # Where Sphinx finds what it wrote before, and writes only what has changed.
-    if faults := run_sphinx(book, build / "pages", written, build / ".doctrees"):
-        raise BookErrors(faults)
     check_pages(book, written)
     new, old = build / ".html.new", build / ".html.old"
     try:
@@ -39,6 +37,16 @@ def build_site(book: Book) -> Path:
         for left in (new, old):
             shutil.rmtree(left, ignore_errors=True)
     return site
+
+
+def write_site(book: Book) -> list[BookError]:
+    """Has Sphinx write the pages into _build/site; returns what it warned of.
+
+    There it finds what it wrote before, and writes only what has changed.
+    """
+    build = book.root / "_build"
+    write_pages(book, build / "pages")
+    return run_sphinx(book, build / "pages", build / "site", build / ".doctrees")
 
 
 def check_pages(book: Book, site: Path) -> None:

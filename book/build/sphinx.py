@@ -17,9 +17,9 @@ PACKAGE = Path(__file__).parents[2]
 BUILD = """
 import sys
 from jupyter_book.sphinx import build_sphinx
-source, output, doctrees, config, contents, builder = sys.argv[1:]
+source, output, doctrees, config, contents = sys.argv[1:]
 overrides = {"external_toc_path": contents, "nitpicky": True}
-result = build_sphinx(source, output, doctreedir=doctrees, builder=builder, quiet=True,
+result = build_sphinx(source, output, doctreedir=doctrees, quiet=True,
     noconfig=True, path_config=config, warningiserror=True, keep_going=True,
     confoverrides=overrides | {"latex_individualpages": False})
 sys.exit(result if isinstance(result, int) else 2)
@@ -28,7 +28,7 @@ _WARNING = re.compile(r"(?:(/.+?)(?::(\d+))?: )?(?:WARNING|ERROR|CRITICAL): (.*)
 
 
 def run_sphinx(
-    book: Book, pages: Path, output: Path, doctrees: Path, builder: str = "html"
+    book: Book, pages: Path, output: Path, doctrees: Path
 ) -> list[BookError]:
     """Builds `pages` and returns what Sphinx warned of, each with its source and line.
 
@@ -41,7 +41,7 @@ def run_sphinx(
         shutil.rmtree(doctrees)
     write_if_changed(unfinished, "")
     files = (book.root / "_config.yml", book.root / "_toc.yml")
-    arguments = [*map(str, (pages, output, doctrees, *files)), builder]
+    arguments = map(str, (pages, output, doctrees, *files))
     # Not a pipe, which a process that Sphinx has left behind would keep open.
     with TemporaryFile("w+", encoding="utf-8") as said:
         result = subprocess.run(

@@ -31,7 +31,7 @@ NOTEBOOK = "chapters/jax/first.ipynb"
 def every_framework_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does Sphinx read the pages, which takes seconds: one test lets it do so."""
     monkeypatch.setattr("book.build.check.installed", lambda framework: True)
-    monkeypatch.setattr("book.build.check._pages", lambda book: [])
+    monkeypatch.setattr("book.build.check.write_site", lambda book: [])
 
 
 # Below a front matter of four lines.
@@ -63,6 +63,10 @@ Only for JAX,
 ![A plot](no.png)
 
 $$\\nosuch{x}$$
+
+```pyhton
+x = 1
+```
 
 ```{exercise} T
 :lable: ex-1
@@ -329,6 +333,7 @@ def test_what_sphinx_finds_has_the_line_of_the_source(
             ("{other}", 'role "other"'),
             ("no.png", "not readable: chapters/no.png"),
             ("nosuch{x}", "Undefined control sequence"),
+            ("```pyhton", "lexer name 'pyhton' is not known"),
             ("{exercise}", "Unknown option keys: ['lable']"),
             ("{numref}", "Any number is not assigned: first"),
             ("{exported}", "there is no chapters/nothing.md"),
