@@ -29,7 +29,7 @@ NOTEBOOK = "chapters/jax/first.ipynb"
 
 @pytest.fixture(autouse=True)
 def every_framework_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor does Sphinx read the pages, which takes seconds: one test lets it do so."""
+    """Nor does Sphinx write the pages, which takes seconds: one test lets it do so."""
     monkeypatch.setattr("book.build.check.installed", lambda framework: True)
     monkeypatch.setattr("book.build.check.write_site", lambda book: [])
 
