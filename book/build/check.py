@@ -217,10 +217,11 @@ def _prose(book: Book, path: Path) -> Iterator[BookError]:
         if block.name in ("figure", "image") and not block.options.get("alt"):
             what = f"{{{block.name}}} has no alternative text; add `:alt: …`"
             yield BookError(what, name, block.line)
-        if block.kind not in ("text", "heading"):
+        html = block.kind == "code" and block.text.startswith("<")
+        if block.kind not in ("text", "heading") and not html:
             continue
         for markup in leftovers(block.text):
-            what = f"{markup!r} stays as it is on the page; correct or quote it"
+            what = f"{markup!r} is no markup of the book; correct or quote it"
             above = block.text.partition(markup)[0].count("\n")
             yield BookError(what, name, block.line + above)
         for element in elements(block.text):

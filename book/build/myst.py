@@ -33,8 +33,8 @@ KINDS = {
 }
 # Directives whose body is no MyST.
 VERBATIM = ("code", "code-block", "code-cell", "math", "raw")
-# A role, link or note that its parser has not taken for one.
-_LEFTOVER = re.compile(r"\{[a-z]+(?::[a-z]+)?\}`?|\]\(|\]\[|\[\^[^\]]*\]|:::+|\$\$")
+# A role, link, note or formula that its parser has not taken for one.
+_LEFTOVER = re.compile(r"\{[a-z]+(?::[a-z]+)?\}`?|`|\]\(|\]\[|\[\^[^\]]*\]|:::+|\$\$")
 _DIRECTIVE = re.compile(r"\{([^\s}]+)\}\s*(.*)")
 
 
@@ -138,10 +138,11 @@ def elements(text: str) -> tuple[Element, ...]:
 
 
 def leftovers(text: str) -> list[str]:
-    """What looks like markup in a text and is none: readers would see it as it is."""
+    """What looks like markup and is none, and images whose file nobody looks for."""
     tokens = _PARSER.parseInline(text)[0].children or ()
     words = "".join(token.content for token in tokens if token.type == "text")
-    return _LEFTOVER.findall(words)
+    html = [token.content for token in tokens if token.type == "html_inline"]
+    return _LEFTOVER.findall(words) + [tag[:4] for tag in html if tag[:4] == "<img"]
 
 
 def _read_directive(block: Block, token: Token) -> None:
