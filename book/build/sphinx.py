@@ -71,7 +71,7 @@ def _faults(book: Book, text: str) -> list[BookError]:
     for line in text.splitlines():
         if match := _WARNING.fullmatch(line):
             file, number, what = match.groups()
-            faults.append(((file or "")[1:], int(number or 1), [what]))
+            faults.append(((file or "")[1:], int(number or bool(file)), [what]))
         elif faults and line.strip():
             faults[-1][2].append(line.strip())
     return [
