@@ -25,8 +25,6 @@ from book.build.labels import Labels, read_labels
 from book.build.markdown import PlainMarkdown
 from book.build.merge import executed_cells
 from book.build.source import (
-    SAME_SLIDE,
-    SLIDE,
     Book,
     Chapter,
     belongs,
@@ -34,6 +32,7 @@ from book.build.source import (
     tags,
 )
 from book.build.split import read_notebook
+from book.build.vocabulary import SAME_SLIDE, SLIDE
 from book.site.mathematics import STYLE, Server
 from d2l_lite import TITLES
 

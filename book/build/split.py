@@ -15,7 +15,6 @@ from book.build.markdown import PlainMarkdown
 from book.build.models import models_text
 from book.build.source import (
     FRAMEWORKS,
-    SLIDES,
     Book,
     BookError,
     Chapter,
@@ -25,6 +24,7 @@ from book.build.source import (
     read_text,
     tags,
 )
+from book.build.vocabulary import SLIDES
 from d2l_lite import TITLES
 
 # What prepares Colab and Kaggle, whose `!` gives a cell's line to a shell.

@@ -8,7 +8,8 @@ from playwright.sync_api import Browser, Page
 
 from book.build.labels import read_labels
 from book.build.slides import Reader
-from book.build.source import FRAMEWORKS, SLIDE, Book, tags
+from book.build.source import FRAMEWORKS, Book, tags
+from book.build.vocabulary import SLIDE
 from book.site.mathematics import Server
 
 BOOK = Book()
