@@ -33,8 +33,8 @@ _INCLUDED = re.compile(r"\{\{ (files/[\w./-]+) \}\}")
 HOW_TO = (
     "Run the cells from top to bottom. Where it says `# YOUR CODE HERE`, your code "
     "takes the place of that line and of the `raise` below it. The checks say what is "
-    "right, what differs and where to look, and `explain=True` in a call of `check` asks "
-    "for the cause; run them as often as you like."
+    "right, what differs and where to look, and `explain=True` in a call of `check` "
+    "asks for the cause; run them as often as you like."
 )
 
 
