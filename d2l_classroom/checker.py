@@ -87,10 +87,11 @@ def check(
             with judged.guarded():
                 blocks.check(judged, task, answer, results, against)
 
-    results = _judged(Results(task, names, explain), judge, seconds)
-    number = None if results.report.passed else origin.secret(answer)
+    results, number = Results(task, names, explain), origin.secret(answer)
     if number is not None:
         results.sealed(f"this is the code of bug {number} as it was given")
+    else:
+        _judged(results, judge, seconds)
     if results.more and not explain:
         results.lines.append(f"  check({task!r}, …, explain=True) tells the cause")
     return _printed(results, quiet)

@@ -1,6 +1,7 @@
 """What code an answer is made of: the book's own, or what a worksheet has given."""
 
 from collections.abc import Callable
+from dis import get_instructions
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -34,9 +35,9 @@ def made_of(answer: Any, book: Callable, option: str | None = None) -> bool:
     if answer is book or getattr(answer, "func", None) is book:
         return True
     for function in _functions(answer):
-        names, around = _names(function.__code__), function.__globals__
-        known = [around[name] for name in names if name in around]
-        modules = [m for m in known if isinstance(m, ModuleType)]
+        known = _globals(function)
+        modules = [thing for thing in known if isinstance(thing, ModuleType)]
+        names = [name for code in _codes(function.__code__) for name in code.co_names]
         called = known + [getattr(m, name, None) for m in modules for name in names]
         if any(thing is book for thing in called):
             return option is None or option in str(_text(function.__code__))
@@ -53,11 +54,9 @@ def _functions(thing: Any, seen: tuple = ()) -> list[FunctionType]:
         return [f for part in parts for f in _functions(part, seen)]
     if not isinstance(thing, FunctionType):
         return []
-    around = thing.__globals__
-    called = [around[name] for name in _names(thing.__code__) if name in around]
     own = [
         part
-        for part in called
+        for part in _globals(thing)
         if isinstance(part, (type, FunctionType))
         and part.__module__ == thing.__module__
     ]
@@ -68,9 +67,18 @@ def _program(thing: Any) -> list[tuple]:
     return [_text(function.__code__) for function in _functions(thing)]
 
 
-def _names(code: CodeType) -> list[str]:
+def _globals(function: FunctionType) -> list[Any]:
+    """What a function has from its notebook."""
+    steps = [s for c in _codes(function.__code__) for s in get_instructions(c)]
+    names = [step.argval for step in steps if step.opname == "LOAD_GLOBAL"]
+    around = function.__globals__
+    return [around[name] for name in names if name in around]
+
+
+def _codes(code: CodeType) -> list[CodeType]:
+    """A code, and those of the functions that are defined in it."""
     inner = [c for c in code.co_consts if isinstance(c, CodeType)]
-    return [*code.co_names, *(name for c in inner for name in _names(c))]
+    return [code, *(c for part in inner for c in _codes(part))]
 
 
 def _text(code: CodeType) -> tuple:

@@ -1,6 +1,5 @@
 """A time limit that code with `except Exception` does not survive."""
 
-import ctypes
 import signal
 import sys
 import threading
@@ -24,16 +23,12 @@ class TimeUp(BaseException):
 def limited(seconds: float) -> Iterator[None]:
     """Raise TimeUp inside of the block after `seconds`, again and again.
 
-    In the main thread of a POSIX system an alarm does it; elsewhere another thread,
-    which Python heeds between two of its own instructions only.
+    Only in the main thread of a POSIX system, where notebooks run their cells.
     """
     main = threading.current_thread() is threading.main_thread()
-    with _alarm(seconds) if main and hasattr(signal, "setitimer") else _thread(seconds):
+    if not (main and hasattr(signal, "setitimer")):
         yield
-
-
-@contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
+        return
     open_, rings, tracing = True, 0, sys.gettrace()
 
     def ring(number, frame):
@@ -71,27 +66,3 @@ def _insist(frame: FrameType | None) -> None:
         frame.f_trace = trace
         frame = frame.f_back
     sys.settrace(trace)
-
-
-@contextmanager
-def _thread(seconds: float) -> Iterator[None]:
-    target = ctypes.c_ulong(threading.get_ident())
-    over, lock = threading.Event(), threading.Lock()
-
-    def watch():
-        wait = seconds
-        while not over.wait(wait):
-            with lock:
-                if not over.is_set():
-                    raising = ctypes.py_object(TimeUp)
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(target, raising)
-            wait = AGAIN
-
-    threading.Thread(target=watch, daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
-        with lock:
-            # What was raised and has not arrived yet is taken back.
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(target, None)

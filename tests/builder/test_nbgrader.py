@@ -168,6 +168,13 @@ def test_faults_are_named_with_their_line(sheet, old, new, message):
     assert any(message in problem for problem in check(book))
 
 
+def test_the_points_that_a_check_gives_are_those_that_it_has(sheet):
+    graded = CHECK.replace("assert double(1) == 2", "check(double).grade(3)")
+    with pytest.raises(BookError, match=r"other points than `:points: 2`"):
+        write_worksheets(sheet(SHEET.replace(CHECK, graded)))
+    write_worksheets(sheet(SHEET.replace(CHECK, graded.replace("(3)", "(2)"))))
+
+
 def test_a_file_is_put_into_the_cell_that_names_it(sheet, temporary_book):
     temporary_book.write("chapters/worksheets/files/x.csv", "a,b\n1,2\n")
     book = sheet(SHEET.replace("Text.", '```{code-cell}\nT = "{{ files/x.csv }}"\n```'))

@@ -276,7 +276,7 @@ DENSE = {
     "a list of features": (
         """
         self.layers = shelf([
-            LAYER(in_channels + growth_rate * i) for i in range(num_layers)
+            make(in_channels + growth_rate * i) for i in range(num_layers)
         ])""",
         """
         features = [X]
@@ -288,7 +288,7 @@ DENSE = {
         """
         last = in_channels + num_layers * growth_rate
         channels = list(range(in_channels, last, growth_rate))
-        self.layers = shelf([LAYER(c) for c in channels])""",
+        self.layers = shelf([make(c) for c in channels])""",
         """
         for i in range(len(self.layers)):
             X = cat(X, self.layers[i](X))
@@ -298,7 +298,7 @@ DENSE = {
         """
         self.number = num_layers
         for i in range(num_layers):
-            setattr(self, f"layer{i}", LAYER(in_channels + i * growth_rate))""",
+            setattr(self, f"layer{i}", make(in_channels + i * growth_rate))""",
         """
         for i in range(self.number):
             X = cat(X, getattr(self, f"layer{i}")(X))
@@ -309,7 +309,7 @@ DENSE = {
         made = []
         while num_layers:
             num_layers -= 1
-            made.append(LAYER(in_channels + num_layers * growth_rate))
+            made.append(make(in_channels + num_layers * growth_rate))
         self.layers = shelf(made)""",
         """
         for layer in list(self.layers)[::-1]:
@@ -318,15 +318,14 @@ DENSE = {
     ),
     "recursion": (
         """
-        self.layer = LAYER(in_channels)
-        self.rest = None
-        if num_layers > 1:
-            self.rest = DenseBlock(
-                num_layers - 1, in_channels + growth_rate, growth_rateRNGS
-            )""",
+        self.layer = make(in_channels)
+        more = num_layers - 1, in_channels + growth_rate, growth_rate
+        self.rest = shelf([DenseBlock(*more RNGS)] if more[0] else [])""",
         """
         X = cat(X, self.layer(X))
-        return X if self.rest is None else self.rest(X)""",
+        for rest in self.rest:
+            X = rest(X)
+        return X""",
     ),
 }
 
@@ -336,8 +335,7 @@ def dense(framework: str, style: str) -> str:
     module, way = MODULE[framework]
     made, forward = DENSE[style]
     rngs = ", rngs=rngs" if framework == "jax" else ""
-    made = made.replace("RNGS", rngs)
-    made = made.replace("LAYER(", "make(")
+    made = made.replace(" RNGS", rngs)
     prelude = PRELUDE.replace("CAT", CAT[framework]).replace("SHELF", SHELF[framework])
     arguments = f"num_layers, in_channels, growth_rate{RNGS.get(framework, '')}"
     first = "" if framework == "jax" else "        super().__init__()\n"
