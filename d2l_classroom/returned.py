@@ -185,26 +185,27 @@ def _restored(notebook: dict, sheet: dict) -> tuple[dict, list[str]]:
         own = _found(cells, given, place + 1)
         found.append(own)
         if own is not None:
-            place = next(n for n, cell in enumerate(cells) if cell is own)
+            own["metadata"]["nbgrader"] = given["metadata"]["nbgrader"]
+            place = _index(cells, own)
     for number, given in enumerate(marked):
-        if found[number] is None:
-            role, is_check, source = _role(given), *_check(given)
-            what = "check" if is_check else "answer"
-            notes.append(f"the {what} {role.split('-')[1]} was deleted")
-            found[number] = {"source": source, "metadata": {}}
-            # Behind the one before it, or in front of the first that is there.
-            before = found[number - 1] if number else None
-            after = next(filter(None, found[1:]), None) if before is None else None
-            places = [n for n, c in enumerate(cells) if c is before or c is after]
-            at = places[0] + (before is not None) if places else len(cells)
-            cells.insert(at, found[number])
-    for cell in cells:
-        cell["metadata"].pop("nbgrader", None)
-    for own, given in zip(found, marked, strict=True):
         is_check, source = _check(given)
+        own = found[number]
+        if own is None:
+            what = "check" if is_check else "answer"
+            notes.append(f"the {what} {_role(given).split('-')[1]} was deleted")
+            own = found[number] = {"source": source, "metadata": {}}
+            own["metadata"]["nbgrader"] = given["metadata"]["nbgrader"]
+            # Behind the one before it, or in front of the first that is there.
+            after = next(filter(None, found[1:]), None)
+            at = (
+                _index(cells, found[number - 1]) + 1 if number else _index(cells, after)
+            )
+            cells.insert(at, own)
         own["cell_type"] = given["cell_type"]
         own["source"] = source if is_check else own["source"]
-        own["metadata"]["nbgrader"] = given["metadata"]["nbgrader"]
+    for cell in cells:
+        if not any(cell is own for own in found):
+            cell["metadata"].pop("nbgrader", None)
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
         if cell["cell_type"] == "code":
@@ -220,6 +221,12 @@ def _restored(notebook: dict, sheet: dict) -> tuple[dict, list[str]]:
     about = {"kernelspec": KERNEL, "worksheet": ours}
     whole = {"cells": cells, "metadata": about, "nbformat": 4, "nbformat_minor": 5}
     return whole, notes
+
+
+def _index(cells: list[dict], own: dict | None) -> int:
+    """The place of a cell, the end if it is not there; cells may be equal."""
+    places = [number for number, cell in enumerate(cells) if cell is own]
+    return places[0] if places else len(cells)
 
 
 def _check(given: dict) -> tuple[bool, str]:

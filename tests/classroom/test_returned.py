@@ -108,6 +108,14 @@ def moved(content):
     content["cells"][2] = own
 
 
+def other_order(content):
+    """Part two before part one, and of part one no program knows anything."""
+    cells = content["cells"]
+    for cell in cells[2:4]:
+        cell["metadata"] = {}
+    content["cells"] = [*cells[:2], *cells[4:], *cells[2:4]]
+
+
 # How many of the two checks the notebook passes, and what is said of it.
 USABLE = {
     "as it is": (solved(), 2, ""),
@@ -128,6 +136,7 @@ USABLE = {
     "cells twice": (solved(twice), 2, ""),
     "damaged cells": (solved(damaged), 2, ""),
     "answer moved": (solved(moved), 2, ""),
+    "other order": (solved(other_order), 2, ""),
     "answer deleted": (solved(without(2)), 1, "sheet: the answer one was deleted"),
     "check deleted": (solved(without(5)), 2, "sheet: the check two was deleted"),
     "first cells deleted": (
