@@ -15,9 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+from d2l_classroom.returned import collect
 
 READABLE = "/usr /bin /lib /lib32 /lib64 /etc/alternatives /etc/fonts /etc/ld.so.cache"
 SPACE = "--perms 1777 --size 1073741824 --tmpfs"
@@ -184,22 +187,30 @@ def control(course: Path, assignment: str, nbgrader: Path, **limits: float) -> s
         return run(copy, grade, **limits) or run(copy, full)
 
 
-def suspects(notebook: Path) -> list[str]:
-    """Lines outside of the checks that may be after the checks."""
-    cells = json.loads(notebook.read_text("utf-8"))["cells"]
-    own = [c for c in cells if not c["metadata"].get("nbgrader", {}).get("grade")]
-    # The first cell prepares Colab.
-    code = [c for c in own if c["cell_type"] == "code"][1:]
-    lines = [line for c in code for line in "".join(c["source"]).splitlines()]
-    return [line.strip() for line in lines if SUSPECT.search(line)]
+def suspects(notebook: Path, source: Path) -> list[str]:
+    """Lines that were not handed out, and that may be after the checks."""
+    theirs, ours = (
+        [
+            line.strip()
+            for cell in json.loads(path.read_text("utf-8"))["cells"]
+            if cell["cell_type"] == "code"
+            for line in "".join(cell["source"]).splitlines()
+        ]
+        for path in (notebook, source)
+    )
+    return [line for line in theirs if line not in ours and SUSPECT.search(line)]
 
 
-def blank(grades: Path, assignment: str, students: list[str]) -> None:
-    """Who was not graded has no points in nbgrader's table, and not 0."""
+def annotate(
+    grades: Path, assignment: str, notes: Mapping[str, str], ungraded: list[str]
+) -> None:
+    """Give nbgrader's table notes; who was not graded has no points, and not 0."""
     with grades.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
-        if row["student_id"] in students and row["assignment"] == assignment:
+        here = row["assignment"] == assignment
+        row["note"] = notes.get(row["student_id"], "") if here else ""
+        if here and row["student_id"] in ungraded:
             row["raw_score"] = row["score"] = ""
     with grades.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, rows[0])
@@ -212,13 +223,23 @@ def main() -> None:
     parser.add_argument("course", type=Path, help="nbgrader's folder")
     parser.add_argument("assignment", help="the name of a folder in its source/")
     parser.add_argument("--nbgrader", default="nbgrader", help="nbgrader's program")
+    came_back = "a folder or ZIP archive of what students have handed in"
+    parser.add_argument("--returned", type=Path, help=came_back)
     parser.add_argument("--seconds", type=float, default=300, help="for each student")
     parser.add_argument("--memory", type=int, default=4096, help="MiB for each student")
     chosen = parser.parse_args()
     course, assignment = chosen.course.resolve(), chosen.assignment
+    taken = {}
+    if chosen.returned:
+        try:
+            taken = collect(course, assignment, chosen.returned)
+        except ValueError as error:
+            parser.error(str(error))
     submitted = sorted(course.glob(f"submitted/*/{assignment}"))
     if not submitted:
         parser.error(f"{course}/submitted: nobody has handed in {assignment}")
+    if named := [f.parent.name for f in submitted if set(',"\n') & set(f.parent.name)]:
+        parser.error(f"nbgrader's table cannot hold this name, rename it: {named[0]!r}")
     if not shutil.which(chosen.nbgrader):
         parser.error(f"--nbgrader {chosen.nbgrader}: there is no such program")
     nbgrader = Path(shutil.which(chosen.nbgrader)).absolute()
@@ -232,31 +253,36 @@ def main() -> None:
     limits = {"seconds": chosen.seconds, "memory": chosen.memory}
     if problem := control(course, assignment, nbgrader, **limits):
         sys.exit(f"nothing is graded, for the solution itself does not pass: {problem}")
-    ungraded = []
+    ungraded, notes = [], {}
     for folder in submitted:
         student, files = folder.parent.name, [folder.parent, folder, *folder.rglob("*")]
-        problem = "there is a link or a device among the files"
-        if all((p.is_dir() or p.is_file()) and not p.is_symlink() for p in files):
+        usable, note = taken.get(student, (True, ""))
+        problem = "" if usable else note
+        if any(p.is_symlink() or not (p.is_dir() or p.is_file()) for p in files):
+            problem = "there is a link or a device among the files"
+        if not problem:
             grade = [nbgrader, *AUTOGRADE.split(), assignment, f"--student={student}"]
             problem = run(course, grade, **limits)
-        if any(words in problem for words in NOT_STARTED):
-            ungraded.append(student)
-            print(f"{student}: not graded, its process could not start: {problem}")
-            continue
+            if any(words in problem for words in NOT_STARTED):
+                ungraded.append(student)
+                notes[student] = f"not graded, its process could not start: {problem}"
+                print(f"{student}: {notes[student]}")
+                continue
         if problem:
             shutil.rmtree(course / "autograded" / student / assignment, True)
             python = nbgrader.with_name("python")
             run(course, [python, "-c", FORGET, assignment, student])
-        print(f"{student}: {'0 points: ' + problem if problem else 'graded'}")
+        notes[student] = f"0 points: {problem}" if problem else note
+        print(f"{student}: {notes[student] or 'graded'}")
         for path in sorted(course.glob(f"autograded/{student}/{assignment}/*.ipynb")):
-            for line in suspects(path):
+            for line in suspects(path, course / "source" / assignment / path.name):
                 print(f"  look at `{line}` in {path.name}")
     for words in (["generate_feedback", assignment, "--force"], ["export"]):
         if problem := run(course, [nbgrader, *words]):
             sys.exit(f"nbgrader {words[0]}: {problem}")
+    annotate(course / "grades.csv", assignment, notes, ungraded)
     print(course / "grades.csv")
     if ungraded:
-        blank(course / "grades.csv", assignment, ungraded)
         sys.exit(f"not graded: {', '.join(ungraded)}; grade again")
 
 

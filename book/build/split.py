@@ -22,7 +22,9 @@ from book.build.source import (
     cell_id,
     figure,
     read_text,
+    tags,
 )
+from book.build.vocabulary import SLIDES
 from d2l_lite import TITLES
 
 # What prepares Colab and Kaggle, whose `!` gives a cell's line to a shell.
@@ -153,10 +155,10 @@ def _cells(
         if not belongs(cell, framework):
             continue
         kept = {
-            key: cell.metadata[key]
-            for key in ("tags", "mystnb")
-            if key in cell.metadata
+            "tags": [tag for tag in tags(cell) if tag not in SLIDES],
+            "mystnb": cell.metadata.get("mystnb"),
         }
+        kept = {key: value for key, value in kept.items() if value}
         if cell.cell_type == "code":
             cells.append(new_code_cell(cell.source, id=cell.id, metadata=kept))
             if figure(cell):

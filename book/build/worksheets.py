@@ -3,10 +3,11 @@
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from pathlib import Path
 
+import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -28,8 +29,9 @@ from book.build.split import METADATA, installation, serialise
 from d2l_lite import TITLES
 
 FOLDER = "chapters/worksheets"
-# A file's text inside of a cell, so that a notebook needs no file beside it.
-_INCLUDED = re.compile(r"\{\{ (files/[\w./-]+) \}\}")
+# In its place stands the text of a file, so that a notebook needs no file beside it, or
+# what varies between the variants of a worksheet.
+_INSERTED = re.compile(r"\{\{ ([\w./-]+) \}\}")
 HOW_TO = (
     "Run the cells from top to bottom. Where it says `# YOUR CODE HERE`, your code "
     "takes the place of that line and of the `raise` below it. The checks say what is "
@@ -85,25 +87,26 @@ def copy_worksheets(book: Book, site: Path) -> None:
 
 
 def worksheet_texts(
-    book: Book, worksheet: Chapter, labels: Labels
+    book: Book, worksheet: Chapter, labels: Labels, seed: int = 0
 ) -> Iterator[tuple[Path, str]]:
-    """Path and content of each of the worksheet's notebooks."""
+    """Path and content of each of the worksheet's notebooks, in one of its variants."""
     labels = worksheet_labels(book, labels, worksheet)
     for framework in FRAMEWORKS:
-        cells = _cells(book, worksheet, framework, labels)
+        cells = _cells(book, worksheet, framework, labels, values(worksheet, seed))
         code = [cell for cell in cells if cell.cell_type == "code"]
         points = mark(worksheet, code)
         # One text for both: of the solution, too, nbgrader makes what students get.
         banner = new_markdown_cell(
             f'<!-- Generated from chapters/{worksheet.name}.md by "python -m book '
             f'split": edit that file. -->\n\nWorksheet for {TITLES[framework]}, '
-            f"{points:g} points. {HOW_TO}"
+            f"{points:g} points{f', variant {seed}' if seed else ''}. {HOW_TO}"
         )
         first = new_code_cell(installation(book, worksheet, framework))
         occurrences: Counter[str] = Counter()
         for cell in (banner, first):
             cell.id = cell_id(cell, occurrences)
         about = {"name": worksheet.path.stem, "framework": framework}
+        about |= {"seed": seed} if seed else {}
         metadata = METADATA | {"worksheet": about}
         for path, kept in (
             (solution_path(book, worksheet, framework), cells),
@@ -114,17 +117,21 @@ def worksheet_texts(
 
 
 def _cells(
-    book: Book, worksheet: Chapter, framework: str, labels: Labels
+    book: Book,
+    worksheet: Chapter,
+    framework: str,
+    labels: Labels,
+    chosen: dict[str, str],
 ) -> list[NotebookNode]:
     plain = PlainMarkdown(book, labels, worksheet)
     cells = []
     for cell in worksheet.cells:
         if not belongs(cell, framework):
             continue
+        source = _inserted(worksheet, cell, chosen)
         if cell.cell_type == "code":
-            source = _included(worksheet, cell)
             cells.append(new_code_cell(source, id=cell.id))
-        elif text := plain.translate(cell.source, worksheet.line(cell)):
+        elif text := plain.translate(source, worksheet.line(cell)):
             cells.append(new_markdown_cell(text, id=cell.id))
     return cells
 
@@ -140,14 +147,62 @@ def _student(cells: list[NotebookNode]) -> list[NotebookNode]:
     return cells
 
 
-def _included(worksheet: Chapter, cell: NotebookNode) -> str:
-    """The cell's source with the files that it names in the place of their names."""
+def _inserted(worksheet: Chapter, cell: NotebookNode, values: dict[str, str]) -> str:
+    """The cell's source with files and values in the place of their names."""
 
     def content(match: re.Match) -> str:
-        path = worksheet.path.parent / match[1]
-        if not path.exists():
-            what = f"{FOLDER}/{match[1]} does not exist; correct the name"
-            raise worksheet.error(cell, what)
-        return read_text(path, f"{FOLDER}/{match[1]}").strip()
+        name = match[1]
+        path = worksheet.path.parent / name
+        if name.startswith("files/") and path.exists():
+            return read_text(path, f"{FOLDER}/{name}").strip()
+        if name not in values:
+            what = "does not exist" if "/" in name else "is not among its `variants`"
+            raise worksheet.error(cell, f"{name} {what}; correct the name")
+        return values[name]
 
-    return _INCLUDED.sub(content, cell.source)
+    return _INSERTED.sub(content, cell.source)
+
+
+def variants(worksheet: Chapter) -> list[dict[str, list[str]]]:
+    """What varies in a worksheet, as its front matter declares it.
+
+    Each entry holds names with as many values; those of one variant belong together,
+    and the first are the book's own.
+    """
+    text = read_text(worksheet.path, worksheet.source)
+    declared = yaml.safe_load(text.split("\n---", 1)[0]).get("variants", [])
+    for group in declared:
+        counts = {len(values) for values in group.values()}
+        if len(counts) > 1 or max(counts) < 2:
+            names = ", ".join(group)
+            what = f"variants of {names}: give each as many values, two at least"
+            raise BookError(what, worksheet.source, 1)
+    return [{k: [str(v) for v in values] for k, values in g.items()} for g in declared]
+
+
+def values(worksheet: Chapter, seed: int = 0) -> dict[str, str]:
+    """What stands in a variant for each name; that of seed 0 is the book's.
+
+    No other has any of the book's values. Two seeds have the same where they differ by
+    a multiple of the number of the others.
+    """
+    chosen = {}
+    for group in variants(worksheet):
+        for name, offered in group.items():
+            chosen[name] = offered[seed and 1 + (seed - 1) % (len(offered) - 1)]
+    return chosen
+
+
+def write_variant(book: Book, seed: int, frameworks: Iterable[str]) -> list[Path]:
+    """Writes a variant of the worksheets that have some; returns the paths."""
+    folder = book.root / "_build/variants" / str(seed)
+    labels, paths = read_labels(book), []
+    for worksheet in read_worksheets(book):
+        if not variants(worksheet):
+            continue
+        for path, text in worksheet_texts(book, worksheet, labels, seed):
+            path = folder / path.relative_to(book.root / FOLDER)
+            if path.parent.name in frameworks:
+                write_if_changed(path, text)
+                paths.append(path)
+    return paths

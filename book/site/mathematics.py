@@ -14,6 +14,7 @@ from sphinxcontrib import katex
 NODE = f"{executable.ROOT_DIR}/bin/node"
 SCRIPT = Path(__file__).with_name("katex.js")
 KATEX = katex.SRC_DIR / "katex.min.js"
+STYLE = Path(__file__).with_name("katex") / "katex.css"
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,10 @@ class Server:
         """KaTeX's answer to one formula: its HTML, or what is wrong with it."""
         print(json.dumps(request), file=self.node.stdin, flush=True)
         return json.loads(self.node.stdout.readline())
+
+    def close(self) -> None:
+        """Ends Node."""
+        self.node.communicate()
 
 
 def start(app: Sphinx) -> None:

@@ -25,8 +25,8 @@ _MINUTES = re.compile(r"\bAbout (\d+) minutes\b")
 class Worksheets(SphinxDirective):
     """A table of worksheets in the tab of each framework.
 
-    The body names them, one a line, in the order of the table; without a body all
-    worksheets are listed.
+    The body names them, one a line, in the order of the table, and behind a colon the
+    chapters and worksheets that come before each; without a body all are listed.
     """
 
     has_content = True
@@ -34,19 +34,24 @@ class Worksheets(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         self.folder = Path(self.env.srcdir).parents[1] / FOLDER
         known = sorted(path.stem for path in self.folder.glob("*.md"))
-        names = [line.strip() for line in self.content if line.strip()] or known
-        for name in names:
+        listed = [line.split(":") for line in self.content if line.strip()]
+        listed = listed or [[name] for name in known]
+        rows = {
+            name.strip(): re.findall(r"\w+", "".join(before))
+            for name, *before in listed
+        }
+        for name in rows:
             if name not in known:
                 raise self.error(f"no worksheet {name!r}; there are {', '.join(known)}")
             self.env.note_dependency(str(self.folder / f"{name}.md"))
         return [
-            part(name, nodes.raw("", self._table(names, name), format="html"))
+            part(name, nodes.raw("", self._table(rows, name), format="html"))
             for name in FRAMEWORKS
         ]
 
-    def _table(self, names: list[str], framework: str) -> str:
-        rows = "".join(self._row(name, framework) for name in names)
-        heads = ("Worksheet", "Minutes", "Points", "Notebook")
+    def _table(self, sheets: dict[str, list[str]], framework: str) -> str:
+        rows = "".join(self._row(*sheet, framework) for sheet in sheets.items())
+        heads = ("Worksheet", "Minutes", "Points", "Comes after", "Notebook")
         head = "".join(f'<th scope="col">{name}</th>' for name in heads)
         return (
             '<div class="pst-scrollable-table-container">'
@@ -55,7 +60,7 @@ class Worksheets(SphinxDirective):
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
 
-    def _row(self, name: str, framework: str) -> str:
+    def _row(self, name: str, before: list[str], framework: str) -> str:
         source = self.folder / f"{name}.md"
         text = read_text(source, f"{FOLDER}/{name}.md")
         title, minutes = _TITLE.search(text), _MINUTES.search(text)
@@ -72,13 +77,25 @@ class Worksheets(SphinxDirective):
         up = "../" * self.env.docname.count("/")
         file = f"{up}notebooks/worksheets/{framework}/{name}.ipynb"
         what = escape(f"{title[1]}, {TITLES[framework]}")
+        before = ", ".join(self._before(one, up) for one in before)
         return (
             f'<tr><th scope="row">{escape(title[1])}</th>'
-            f"<td>{minutes[1]}</td><td>{points:g}</td>"
-            f'<td><a href="{colab}" aria-label="Open in Colab: {what}">Colab</a>, '
+            f"<td>{minutes[1]}</td><td>{points:g}</td><td>{before}</td>"
+            f"<td><code>{name}</code>: "
+            f'<a href="{colab}" aria-label="Open in Colab: {what}">Colab</a>, '
             f'<a href="{file}" download="{name}_{framework}.ipynb" '
             f'aria-label="Download: {what}">Download</a></td></tr>'
         )
+
+    def _before(self, name: str, up: str) -> str:
+        """A worksheet by its name, or a chapter by its title, with a link to it."""
+        if (self.folder / f"{name}.md").exists():
+            return f"<code>{name}</code>"
+        chapter = self.folder.parent / f"{name}.md"
+        if not chapter.exists():
+            raise self.error(f"no chapter and no worksheet {name!r}")
+        title = _TITLE.search(read_text(chapter, f"chapters/{name}.md"))
+        return f'<a href="{up}chapters/{name}.html">{escape(title[1])}</a>'
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from book.build.check import check
 from book.build.nbgrader import solutions, without_solutions
 from book.build.source import FRAMEWORKS, Book, BookError
 from book.build.split import split
-from book.build.worksheets import copy_worksheets, write_worksheets
+from book.build.worksheets import copy_worksheets, write_variant, write_worksheets
 
 ANSWER = """\
 ```{code-cell} ipython3
@@ -150,7 +150,7 @@ def test_stubs_are_indented_as_the_solution_was():
         (":points: 2", ":points: 0", "a check needs `:points:`"),
         (":name: twice\n", "", "a check needs `:name:`"),
         (":name: twice", ":name: Twice or more", "a check needs `:name:`"),
-        (":tags: [grade]", ":tags: []", "hidden tests need the tag `grade`"),
+        (":tags: [grade]", ":tags: []", "it has the tag grade"),
         (CHECK, "", "no cell with the tag `grade` follows"),
         (CHECK, CHECK + "\n" + CHECK, "another check is called twice"),
         (CHECK, CHECK.replace("HIDDEN TESTS", "SOLUTION"), "a check holds no solution"),
@@ -183,7 +183,8 @@ def test_a_file_is_put_into_the_cell_that_names_it(sheet, temporary_book):
     assert 'T = "a,b\n1,2"' in [cell.source for cell in student.cells]
 
 
-def test_check_finds_what_is_stale_missing_or_left_over(sheet):
+def test_check_finds_what_is_stale_missing_or_left_over(sheet, monkeypatch):
+    monkeypatch.setattr("book.build.check.write_site", lambda book: [])
     book = sheet()
     split(book)
     write_worksheets(book)
@@ -225,3 +226,65 @@ def test_the_site_gets_the_students_notebooks_only(sheet, tmp_path: Path):
     found = [p for p in (tmp_path / "site").rglob("*") if p.is_file()]
     assert sorted(path.parent.name for path in found) == sorted(FRAMEWORKS)
     assert all("x + y" not in path.read_text() for path in found)
+
+
+VARIED = SHEET.replace("return x + y", "return {{ n }} * x").replace(
+    "Text.", "Text on $x^{{ power }}$ and {{ word }}s."
+)
+VARIANTS = """\
+variants:
+  - n: [2, 3, 4]
+    word: [double, triple, quadruple]
+  - power: [1, 0]
+"""
+
+
+@pytest.fixture
+def varied(temporary_book):
+    """Writes a worksheet whose front matter declares variants."""
+    temporary_book.chapters()
+
+    def write(declared: str, text: str = VARIED) -> Book:
+        from small_book import FRONT_MATTER
+
+        front = FRONT_MATTER.removesuffix("---\n") + declared + "---\n"
+        temporary_book.write("chapters/worksheets/sheet.md", front + text)
+        return Book(temporary_book.root)
+
+    return write
+
+
+def test_a_variant_has_values_of_its_own_that_belong_together(varied):
+    book = varied(VARIANTS)
+    write_worksheets(book)
+    found = {0: [notebook.cells for notebook in notebooks(book, "jax")]}
+    for seed in (1, 2, 3):
+        paths = write_variant(book, seed, ["jax"])
+        names = [
+            path.relative_to(book.root / "_build/variants").as_posix() for path in paths
+        ]
+        folders = (f"{seed}/solutions/jax", f"{seed}/jax")
+        assert names == [f"{folder}/sheet.ipynb" for folder in folders]
+        found[seed] = [nbformat.read(path, as_version=4).cells for path in paths[::-1]]
+    for seed, number, word in ((0, 2, "double"), (1, 3, "triple"), (2, 4, "quadruple")):
+        power = 0 if seed else 1
+        student, solution = found[seed]
+        for cells in (student, solution):
+            assert cells[2].source.endswith(f"Text on $x^{power}$ and {word}s.")
+        assert f"return {number} * x" in solution[4].source
+        assert "{{" not in str(student) + str(solution)
+    for later, first in zip(found[3][1][1:], found[1][1][1:], strict=True):
+        assert later == first
+
+
+@pytest.mark.parametrize(
+    ("declared", "text", "says"),
+    [
+        (VARIANTS, VARIED + "\n{{ m }}\n", "m is not among its `variants`"),
+        ("variants: [{n: [1, 2], m: [1]}]\n", VARIED, "give each as many values"),
+        ("variants: [{n: [1]}]\n", VARIED, "two at least"),
+    ],
+)
+def test_wrong_variants_are_named(varied, declared, text, says):
+    with pytest.raises(BookError, match=rf"chapters/worksheets/sheet.md:\d+: .*{says}"):
+        write_worksheets(varied(declared, text))

@@ -44,7 +44,7 @@ def page(temporary_book):
     """Makes the page `book/page` and returns its HTML."""
 
     def make(body: str) -> str:
-        temporary_book.chapters()
+        temporary_book.chapters(first="# The first\n")
         for name in ("one", "other"):
             path = f"chapters/worksheets/{name}.md"
             temporary_book.write(path, FRONT_MATTER + SHEET)
@@ -76,7 +76,7 @@ def page(temporary_book):
 
 
 def test_each_framework_has_its_table(page):
-    html = page("other\none")
+    html = page("other\none: other, first")
     for framework in FRAMEWORKS:
         names = re.findall(rf"worksheets/{framework}/(\w+)\.ipynb\" download", html)
         assert names == ["other", "one"]
@@ -85,8 +85,10 @@ def test_each_framework_has_its_table(page):
             f'chapters/worksheets/{framework}/one.ipynb"'
         ) in html
         assert f'"../notebooks/worksheets/{framework}/one.ipynb"' in html
-    row = '<th scope="row">One &amp; Two</th><td>15</td><td>3</td>'
+    row = '<th scope="row">One &amp; Two</th><td>15</td><td>3</td><td>'
+    before = '<code>other</code>, <a href="../chapters/first.html">The first</a>'
     assert html.count(row) == 2 * len(FRAMEWORKS)
+    assert html.count(row + before) == len(FRAMEWORKS)
     assert "solutions" not in html
 
 
@@ -99,3 +101,5 @@ def test_without_names_all_are_listed(page):
 def test_an_unknown_name_is_a_warning_that_offers_the_others(page):
     with pytest.raises(SphinxError, match="no worksheet 'three'; there are one, other"):
         page("three")
+    with pytest.raises(SphinxError, match="no chapter and no worksheet 'three'"):
+        page("one: three")
