@@ -7,6 +7,8 @@ from typing import Any
 from d2l_classroom.failures import untouched
 from d2l_classroom.report import Message, Results
 
+# The first wrong parts are named, the others counted.
+SHOWN = 3
 Plain = bool | int | float | str
 
 
@@ -83,7 +85,8 @@ def compare(
             told = "no answer yet" if value is None else f"not {value!r}"
             wrong.append(f"{name}: {told}")
     if wrong:
-        text = "; ".join(wrong)
+        more = [f"{len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
+        text = "; ".join(wrong[:SHOWN] + more)
         cause = f"{text}. {about.cause}" if about.cause else ""
         answers.wrong("", Message(f"{text}. {about.hint}", cause))
     else:

@@ -36,7 +36,6 @@ def keep(*momenta: str) -> dict[str, Edits]:
     return each(*((old, f"momentum={new}") for old, new in zip(STATED, momenta)))
 
 
-# Where a class is asked for its batches, the last argument of each framework's layer.
 EPSILON = each(
     ("eps=1e-5", "eps=1e-3"),
     ("epsilon=1e-5", "epsilon=1e-3"),
@@ -49,23 +48,11 @@ UNPADDED = each(
     ("padding=1", "padding=0"),
     ("            padding=1,\n", ""),
 )
-SMALL_KERNEL = each(
-    ("kernel_size=3,\n            padding=1", "kernel_size=1"),
-    ("kernel_size=3", "kernel_size=1"),
-    ("kernel_size=(3, 3),\n            padding=1", "kernel_size=(1, 1)"),
-    ("kernel_size=3,\n            padding=1", "kernel_size=1"),
-)
 LARGE_KERNEL = each(
     ("kernel_size=3,\n            padding=1", "kernel_size=5, padding=2"),
     ("kernel_size=3", "kernel_size=5"),
     ("kernel_size=(3, 3),\n            padding=1", "kernel_size=(5, 5), padding=2"),
     ("kernel_size=3,\n            padding=1", "kernel_size=5, padding=2"),
-)
-NO_BIAS = each(
-    ("padding=1,", "padding=1, bias=False,"),
-    ('padding="same",', 'padding="same", use_bias=False,'),
-    ("padding=1,", "padding=1, use_bias=False,"),
-    ("padding=1,", "padding=1, use_bias=False,"),
 )
 STRIDE = each(
     ("padding=1,", "padding=1, stride=2,"),
@@ -124,37 +111,6 @@ def conv_block(in_channels, growth_rate):
 """,
     ),
 )
-STUCK = each(
-    (
-        "",
-        """
-class Stuck(nn.BatchNorm2d):
-    def forward(self, X):
-        self.eval()
-        return super().forward(X)
-
-def batch_norm(num_channels):
-    return Stuck(num_channels)
-""",
-    ),
-    ("Y = layer(X)", "Y = layer(X, training=False)"),
-    ("momentum=0.9,", "momentum=0.9, use_running_average=True,"),
-    ("momentum=0.9,", "momentum=0.9, use_global_stats=True,"),
-)
-# Flax' own eval() would undo it, so a class says it at each call.
-STUCK["jax"] = (
-    (
-        "",
-        """
-class Stuck(nnx.BatchNorm):
-    def __call__(self, X):
-        return super().__call__(X, use_running_average=True)
-
-def batch_norm(num_channels, *, rngs):
-    return Stuck(num_channels, momentum=0.9, rngs=rngs)
-""",
-    ),
-)
 ALWAYS = {
     "pytorch": (
         (
@@ -197,40 +153,10 @@ def called(new: str) -> dict[str, Edits]:
     return everywhere(("Y = layer(X)", new))
 
 
-SAME_CHANNELS = everywhere(("in_channels + i * growth_rate", "in_channels"))
 FIRST_ONLY = everywhere(
     ("for layer in self.layers:", "X0 = X\n        for layer in self.layers:"),
     ("Y = layer(X)", "Y = layer(X0)"),
     ("in_channels + i * growth_rate", "in_channels"),
-)
-LAST_ONLY = {
-    name: (
-        (join, "Y"),
-        (
-            "in_channels + i * growth_rate",
-            "in_channels if i == 0 else growth_rate",
-        ),
-    )
-    for name, join in JOIN.items()
-}
-SUM = {
-    name: (
-        (join, "X + Y"),
-        ("in_channels + i * growth_rate", "in_channels"),
-    )
-    for name, join in JOIN.items()
-}
-WITHOUT_INPUT = {
-    "pytorch": (("        return X\n", "        return X[:, 3:]\n"),),
-    "tensorflow": (("        return X", "        return X[..., 3:]"),),
-    "jax": (("        return X", "        return X[..., 3:]"),),
-    "mxnet": (("        return X", "        return X[:, 3:]"),),
-}
-WITHOUT_INPUT["pytorch"] = (
-    (
-        "            X = torch.cat([X, Y], dim=1)\n        return X",
-        "            X = torch.cat([X, Y], dim=1)\n        return X[:, 3:]",
-    ),
 )
 CUT = {
     "pytorch": (("Y = layer(X)", "Y = layer(X.detach())"),),
@@ -277,12 +203,6 @@ def pooled(*others: str) -> dict[str, Edits]:
     )
 
 
-WIDE = each(
-    ("kernel_size=1,", "kernel_size=3, padding=1,"),
-    ("kernel_size=1,", 'kernel_size=3, padding="same",'),
-    ("kernel_size=(1, 1),", "kernel_size=(3, 3),"),
-    ("kernel_size=1,", "kernel_size=3, padding=1,"),
-)
 PADDED = each(
     ("kernel_size=1,", "kernel_size=1, padding=1,"),
     None,
@@ -299,15 +219,3 @@ SAME_STEM = {
     ),
     "jax": (("padding=3", 'padding="SAME"'),),
 }
-RETURN = each(
-    ("        return X\n", "        X\n"),
-    ("        return X", "        X"),
-    ("        return X", "        X"),
-    ("        return X", "        X"),
-)
-RETURN["pytorch"] = (
-    (
-        "            X = torch.cat([X, Y], dim=1)\n        return X",
-        "            X = torch.cat([X, Y], dim=1)",
-    ),
-)

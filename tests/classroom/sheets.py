@@ -12,10 +12,11 @@ from unittest.mock import patch
 import matplotlib
 import nbformat
 from nbformat import NotebookNode
+from students import overheard
 
 from book.build.source import Book
 from book.build.worksheets import FOLDER
-from d2l_classroom.report import Message, Results
+from d2l_classroom.report import Message
 
 ROOT = Book().root / FOLDER
 NAMES = tuple(sorted(path.stem for path in ROOT.glob("*.md")))
@@ -58,20 +59,14 @@ class Session:
 
     def run(self, source: str) -> Outcome:
         """Execute a cell's text; its last expression is its value."""
-        error, value, messages, printed = None, None, [], StringIO()
+        error, value, printed = None, None, StringIO()
         *first, last = ast.parse(source).body
         shown = isinstance(last, ast.Expr)
-        tell = Results.wrong
-
-        def wrong(results: Results, name: str, *told: Message) -> None:
-            messages.extend(told)
-            tell(results, name, *told)
-
         try:
             # In the tests' process the others are loaded as well.
             with (
                 patch("d2l_classroom.checker.loaded", lambda call: self.framework),
-                patch.object(Results, "wrong", wrong),
+                overheard() as messages,
                 redirect_stdout(printed),
             ):
                 body = first if shown else [*first, last]

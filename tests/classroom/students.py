@@ -1,15 +1,18 @@
 """Students' answers: the chapters' own code, with edits that make it wrong."""
 
 import linecache
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
+from unittest.mock import patch
 
 from frameworks import d2l
 
 from book.build.source import belongs, read_chapter, tags
 from d2l_classroom import check
-from d2l_classroom.report import Report
+from d2l_classroom.report import Message, Report, Results
 
 CHAPTERS = Path(__file__).parents[2] / "chapters"
 # Where each task's answer is made, and by which name.
@@ -78,3 +81,17 @@ def judged(framework: str, task: str, given: object, **options) -> Report:
     """What the checker says of an answer, causes included; printed if asked for."""
     given_options = {"quiet": True, "explain": True} | options
     return check(task, given, framework=framework, **given_options)
+
+
+@contextmanager
+def overheard() -> Iterator[list[Message]]:
+    """All messages of the checks inside, each with its hint and its cause."""
+    messages: list[Message] = []
+    tell = Results.wrong
+
+    def wrong(results: Results, name: str, *told: Message) -> None:
+        messages.extend(told)
+        tell(results, name, *told)
+
+    with patch.object(Results, "wrong", wrong):
+        yield messages
