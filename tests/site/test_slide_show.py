@@ -30,6 +30,11 @@ WRONG = """() => [...document.querySelectorAll("section")].flatMap((slide, numbe
     })
     .map((part) => `${number + 1}: ${part.tagName} ${part.textContent.slice(0, 40)}`);
 })"""
+# Slides whose notes do not fit on the printed page.
+CUT_OFF = """() => [...document.querySelectorAll("section")]
+  .filter((slide) => slide.scrollHeight > slide.clientHeight ||
+    slide.querySelector("aside").offsetTop < 600)
+  .map((slide) => slide.textContent.slice(0, 40))"""
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +67,9 @@ def test_nothing_overflows_and_nothing_is_fetched(browser: Browser, folder: Path
     for path in sorted(folder.iterdir()):
         opened(page, path)
         assert page.evaluate(WRONG) == [], path.name
+        page.emulate_media(media="print")
+        assert page.evaluate(CUT_OFF) == [], path.name
+        page.emulate_media(media="screen")
     assert errors == []
     assert {url.partition(":")[0] for url in asked} <= {"file", "data"}
     page.close()
