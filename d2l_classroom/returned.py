@@ -36,11 +36,14 @@ class Refused(Exception):
 
 
 class File(NamedTuple):
-    """A file that was handed in: where, when, and its content, or why it has none."""
+    """A file that was handed in: where, when, and its content, or why it has none.
+
+    The content is that of a file, or then the notebook in it.
+    """
 
     name: str
     time: tuple[int, ...]
-    content: bytes | Refused
+    content: bytes | dict | Refused
 
 
 class Taken(NamedTuple):
@@ -83,16 +86,15 @@ def _notebooks(files: list[File], sheets: dict[str, dict]) -> tuple[dict, list[s
     notes = [] if files else ["nothing was handed in"]
     found: dict[str, tuple[str, dict]] = {}
     for file in sorted(files, key=lambda file: (file.time, file.name)):
-        own = file.name.rpartition("/")[2]
-        try:
-            notebook = _parsed(file.content)
-            name = _sheet(notebook, sheets)
-        except Refused as refused:
-            notes.append(f"{own}: {refused}")
+        own, content = file.name.rpartition("/")[2], file.content
+        name = _sheet(content, sheets) if isinstance(content, dict) else ""
+        if not name:
+            other = f"is another notebook than {' or '.join(sorted(sheets))}"
+            notes.append(f"{own}: {other if isinstance(content, dict) else content}")
             continue
         if name in found:
             notes.append(f"{found[name][0]}: {own} is newer, and graded")
-        found[name] = own, notebook
+        found[name] = own, content
     whole = {}
     for name, (_, notebook) in found.items():
         whole[name], more = _restored(notebook, sheets[name])
@@ -103,10 +105,18 @@ def _notebooks(files: list[File], sheets: dict[str, dict]) -> tuple[dict, list[s
     return whole, notes
 
 
-def _parsed(content: bytes | Refused) -> dict:
+def _read(file: File) -> File:
+    """A file with the notebook in it: of many files only these stay in memory."""
+    if isinstance(file.content, Refused):
+        return file
+    try:
+        return file._replace(content=_parsed(file.content))
+    except Refused as refused:
+        return file._replace(content=refused)
+
+
+def _parsed(content: bytes) -> dict:
     """The notebook in a file, each cell with a type, a text and metadata."""
-    if isinstance(content, Refused):
-        raise content
     if not content.strip(b"\0 \t\r\n"):
         raise Refused("the file is empty")
     try:
@@ -154,7 +164,7 @@ def _role(cell: dict) -> str:
 
 
 def _sheet(notebook: dict, sheets: dict[str, dict]) -> str:
-    """Which of the sheets it is: by its metadata, by its cells."""
+    """Which of the sheets it is, by its metadata and its cells; empty if none."""
     about = _mapping(notebook["metadata"].get("worksheet"))
     roles = {_role(cell) for cell in notebook["cells"]} - {""}
     texts = {_plain(cell) for cell in notebook["cells"]} - {""}
@@ -166,9 +176,7 @@ def _sheet(notebook: dict, sheets: dict[str, dict]) -> str:
         return about.get("name") == sheet, len(roles & known), len(texts & code)
 
     best = max(sorted(sheets), key=alike)
-    if not any(alike(best)):
-        raise Refused(f"is another notebook than {' or '.join(sorted(sheets))}")
-    return best
+    return best if any(alike(best)) else ""
 
 
 def _plain(cell: dict) -> str:
@@ -258,7 +266,7 @@ def _students(returned: Path, assignment: str) -> dict[str, list[File]]:
     """Every student's files, whatever archive they are in."""
     if not returned.is_dir() and not zipfile.is_zipfile(returned):
         raise ValueError(f"{returned}: neither a folder nor a ZIP archive")
-    files = [*_walk(returned)]
+    files = [_read(file) for file in _walk(returned)]
     tops = {file.name.partition("/")[0].lower() for file in files}
     # One folder around all of them is none of a student.
     if len(tops) == 1 and tops <= {returned.stem.lower(), assignment.lower()}:
