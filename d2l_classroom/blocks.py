@@ -1,5 +1,6 @@
 """The parts of a block's check: that it runs, its weights, what it computes."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ EVALUATION = 1e-5
 TRAINING = 3e-5
 SHAPE, GROWTH, PARAMETERS = "shape", "growth", "parameters"
 VALUES = {False: "values in evaluation mode", True: "values in training mode"}
+# What an error says, or its line, where maps of different sizes are laid together.
+JOINING = re.compile(r"concat|\bcat\(|stack\(|must match except", re.IGNORECASE)
 STATISTICS, GRADIENTS, MEMORY = "statistics", "gradients", "memory"
 
 
@@ -123,7 +126,11 @@ def _shape(trial: Trial, results: Results) -> None:
     if raised:
         causes = _added(trial, task) or [*trial.messages, *found]
     known = [cause for cause in causes if "that differs" not in cause.cause]
-    first, *others = [*trial.customs, *known, Message(problem)]
+    customs = trial.customs
+    if raised and not customs and not known and JOINING.search(problem):
+        # Not every way to join maps is watched.
+        customs = [Message(f"{trial.framework.lie}: on which axis are maps joined?")]
+    first, *others = [*customs, *known, Message(problem)]
     if first.hint != problem:
         first = first._replace(hint=f"{first.hint} ({problem})")
     results.wrong(SHAPE, first, *others, *(c for c in causes if c not in known))

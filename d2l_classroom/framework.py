@@ -136,6 +136,8 @@ class Framework(ABC):
 
     def explain(self, error: BaseException, arguments: Mapping) -> Message | None:
         """What an error at the making of a block means, where that is known."""
+        if "'_children'" in str(error) or "before Module.__init__()" in str(error):
+            return Message("begin `__init__` with the line super().__init__()")
         return None
 
     @contextmanager

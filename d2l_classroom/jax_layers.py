@@ -32,6 +32,8 @@ class JAX(Framework):
         if not found:
             return None
         kind, name = found.groups()
+        if name.isdigit():
+            return Message(f"give nnx.Sequential its parts themselves, no {kind}")
         shelf = "nnx.Dict" if kind == "dict" else "nnx.List"
         return Message(
             f"Flax finds no modules in a plain {kind}: keep `{name}` in an {shelf}"

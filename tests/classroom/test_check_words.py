@@ -39,6 +39,28 @@ def test_another_axis_is_told_where_channels_lie(name):
         assert f"your code lays maps side by side on axis {wrong}" in told
 
 
+JOINED = {
+    "pytorch": ("\nfrom torch import cat\n", "cat([X, Y], 3)"),
+    "tensorflow": ("", "layers.Concatenate(axis=1)([X, Y])"),
+    "jax": ("", "jnp.stack([X, Y], axis=-1)"),
+    "mxnet": ("", "F.np.vstack([X, Y])"),
+}
+
+
+def test_maps_that_are_joined_in_a_way_that_is_not_watched(name):
+    more, call = JOINED[name]
+    wrong = changed(name, "dense_block", (JOIN[name], call), more=more)
+    told = hint(name, "dense_block", wrong)
+    assert f"channels lie on axis {AXES[name][1]} of images here" in told
+
+
+@pytest.mark.parametrize("name", {"pytorch", "mxnet"} & set(FRAMEWORKS))
+def test_a_class_that_forgets_its_base(name):
+    wrong = changed(name, "dense_block", ("super().__init__()", "pass"))
+    told = hint(name, "dense_block", wrong)
+    assert told == "begin `__init__` with the line super().__init__()"
+
+
 @pytest.mark.parametrize("name", {"tensorflow", "jax", "mxnet"} & set(FRAMEWORKS))
 def test_the_axis_of_a_batch_norm(name):
     norm = {
