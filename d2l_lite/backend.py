@@ -172,19 +172,18 @@ class Backend(ABC):
 
         Raises:
             ValueError: `memory_efficient`, as for `build`, is neither True nor False.
-            WeightsError: not such a file, or its weights do not fit its network.
+            WeightsError: not such a file, weights that do not fit its network or are
+                no finite numbers.
             OSError: the file cannot be read.
         """
         call = f"load(memory_efficient={memory_efficient!r})"
         check_switch(memory_efficient, call)
         arrays, metadata = weights.read(path)
+        weights.check_values(arrays, path)
+        shapes = {name: array.shape for name, array in arrays.items()}
         try:
-            weights.check_real(arrays)
-            described = zoo.describe({name: a.shape for name, a in arrays.items()})
-            arguments = described["arguments"] | {
-                "dropout": zoo.noted_dropout(metadata),
-                "memory_efficient": memory_efficient,
-            }
+            arguments = zoo.describe(shapes, metadata)["arguments"]
+            arguments["memory_efficient"] = memory_efficient
             model = self.network(**zoo.checked(arguments, "load"))
             self.place(model, 0)
             self.set_weights(model, arrays)

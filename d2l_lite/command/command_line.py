@@ -1,10 +1,12 @@
 """What each command takes, does and prints, and the exit status when it fails."""
 
+import codecs
 import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +17,7 @@ from d2l_lite import DataError
 from d2l_lite.command import compare
 from d2l_lite.command.train import processes, train
 from d2l_lite.command.train_options import OptionError, TrainOptions, defaults
+from d2l_lite.files import at_home
 from d2l_lite.networks import checkpoints
 from d2l_lite.networks.weights import is_trainable
 from d2l_lite.training.state import TrainingDiverged
@@ -23,6 +26,8 @@ PROGRAM = "python -m d2l_lite"
 # The exit statuses, beside 0 for success; 2 is tyro's for wrong options as well.
 STATUSES = {OptionError: 2, TrainingDiverged: 3, Exception: 1}
 INTERRUPTED = 130
+# For terminals that have no others.
+PLAIN = {"×": "x", "–": "-", "…": "..."}
 
 SHOWN = tyro.conf.create_mutex_group(required=False)
 
@@ -120,17 +125,29 @@ class Convert:
         source: checkpoint of torchvision, timm or a training script: a safetensors
             file or, where PyTorch is installed, one of PyTorch.
         target: safetensors file to write.
+        entry: where the network is in IN, if IN holds several.
+        epsilon: that of the checkpoint's batch norm.
+        dropout: with which the network is trained on.
     """
 
     source: Annotated[Positional[Path], arg(metavar="IN")]
     target: Annotated[Positional[Path], arg(metavar="OUT")]
+    entry: Annotated[str | None, arg(metavar="NAME")] = None
+    epsilon: float = checkpoints.EPSILON
+    dropout: Annotated[float | None, arg(metavar="RATE")] = None
 
     def run(self) -> str:
-        arrays, metadata = checkpoints.convert(self.source, self.target)
-        entry = f", entry {metadata['entry']}" if "entry" in metadata else ""
+        choices = self.entry, self.epsilon, self.dropout
+        arrays, metadata = checkpoints.convert(self.source, self.target, *choices)
+        found = [
+            f", {key} {metadata[key]}"
+            for key in ("entry", "head", "others")
+            if key in metadata
+        ]
         return (
             f"{self.target}: {metadata['network']}, {_trainable(arrays):,} trainable "
-            f"parameters, from {self.source}{entry}"
+            f"parameters, from {self.source}{''.join(found)}\n"
+            + checkpoints.assumed(metadata["arguments"], self.epsilon)
         )
 
 
@@ -142,12 +159,14 @@ class Info:
 
     Args:
         source: whatever convert reads.
+        entry: where the network is in FILE, if FILE holds several.
     """
 
     source: Annotated[Positional[Path], arg(metavar="FILE")]
+    entry: Annotated[str | None, arg(metavar="NAME")] = None
 
     def run(self) -> str:
-        arrays, metadata = checkpoints.read(self.source)
+        arrays, metadata = checkpoints.read(self.source, self.entry)
         arguments = metadata["arguments"].items()
         total = sum(array.size for array in arrays.values())
         facts = metadata | {
@@ -168,7 +187,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: by tyro, for words that no command takes, with status 2.
     """
+    codecs.register_error(PROGRAM, _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=PROGRAM)
     words = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(map(_at_home, words))
     name = f"{PROGRAM} {' '.join(words[:1])}"
     try:
         if text := _parsed(words).run():
@@ -183,6 +207,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def _plain(error: UnicodeEncodeError) -> tuple[str, int]:
+    """What is printed instead of characters that a terminal, or any text, cannot have.
+
+    A file's name may have such ones.
+    """
+    found = error.object[error.start : error.end]
+    escapes = (c.encode("ascii", "backslashreplace").decode() for c in found)
+    return "".join(PLAIN.get(c, e) for c, e in zip(found, escapes)), error.end
+
+
+def _at_home(word: str) -> str:
+    """A word with the home for ``~``, which no shell sees in ``--data=~/x``."""
+    option, equals, path = word.rpartition("=") if word[:2] == "--" else ("", "", word)
+    return f"{option}{equals}{at_home(path)}" if path.startswith("~") else word
 
 
 def _parsed(words: list[str]) -> Train | Plot | Compare | Convert | Info:
@@ -212,9 +252,14 @@ def _reason(error: Exception) -> str:
 
 def _columns(rows: Iterable[Sequence[object]]) -> list[str]:
     """Rows as lines, each column as wide as its widest text."""
-    texts = [[str(value) for value in row] for row in rows]
+    texts = [["".join(map(_visible, str(value))) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in texts]
+
+
+def _visible(character: str) -> str:
+    """A character, or its escape where a terminal would obey it."""
+    return character if character.isprintable() else repr(character)[1:-1]
 
 
 def _trainable(arrays: checkpoints.Arrays) -> int:

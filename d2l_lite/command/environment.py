@@ -72,6 +72,6 @@ def cores() -> int:
 def processor() -> str:
     """The processor's name."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = info.read_text("utf-8", "replace").splitlines() if info.exists() else []
     names = (line.partition(":")[2] for line in lines if line.startswith("model name"))
     return next(names, platform.processor()).strip()

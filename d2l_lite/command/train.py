@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from d2l_lite import PACKAGES, devices, installed
+from d2l_lite import devices, installation, installed
 from d2l_lite.command import environment, train_options
 from d2l_lite.command.run_folder import (
     BEST,
@@ -97,8 +97,8 @@ def _framework(options: TrainOptions) -> ModuleType:
 
 def _check_installed(framework: str) -> None:
     if not installed(framework):
-        remedy = f"pip install {PACKAGES[framework]}"
-        raise OptionError(f"--framework {framework}: it is not installed: {remedy}")
+        needs = f"it is not installed: {installation(framework)}"
+        raise OptionError(f"--framework {framework}: {needs}")
 
 
 def _check_folder(options: TrainOptions, folder: Path, resume: bool) -> None:

@@ -16,7 +16,7 @@ from d2l_lite.data.cifar import CIFAR10, CIFAR100
 from d2l_lite.data.fashion_mnist import FashionMNIST
 from d2l_lite.data.scale import SCALES, named
 from d2l_lite.data.svhn import SVHN
-from d2l_lite.files import replacing
+from d2l_lite.files import at_home, read_text, replacing
 from d2l_lite.networks import zoo
 from d2l_lite.training.schedules import SCHEDULES
 from d2l_lite.training.trainer import Trainer
@@ -80,7 +80,7 @@ class TrainOptions(Trainer):
         changes = {"dropout": self.dropout, "memory_efficient": self.memory_efficient}
         zoo.arguments(self.network, **changes)
         if self.data:
-            self.data = str(Path(self.data).resolve())
+            self.data = str(at_home(self.data).resolve())
 
     def table(self) -> dict[str, Any]:
         """The options under the names that they have in a TOML file."""
@@ -117,8 +117,8 @@ def read(path: Path) -> dict[str, Any]:
         OSError: the file cannot be read.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(read_text(path))
+    except ValueError as error:
         raise OptionError(f"{path}: not a TOML file ({error})") from None
 
 

@@ -131,20 +131,17 @@ def checked(arguments: Mapping[str, Any], call: str) -> dict[str, Any]:
     return dict(arguments) | {"block_config": tuple(config)}
 
 
-def noted_dropout(metadata: Mapping[str, Any]) -> float:
-    """The dropout in a file's metadata: alone of all arguments it leaves no trace."""
-    noted = metadata.get("arguments")
-    return noted.get("dropout", 0.0) if isinstance(noted, dict) else 0.0
-
-
-def describe(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+def describe(
+    shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The network that has weights of these shapes: its `network` and `arguments`.
 
     `network` is a name of the zoo, "DenseNet" for one that has none there. Dropout
-    leaves no trace in weights and counts as 0; `memory_efficient` is left out.
+    leaves no trace in weights and is that of the metadata of their file, else 0;
+    `memory_efficient` is left out.
 
     Raises:
-        WeightsError: no DenseNet has such weights.
+        WeightsError: no DenseNet has such weights, or the metadata say otherwise.
     """
     layers: dict[int, set[str]] = {}
     for name in shapes:
@@ -165,6 +162,7 @@ def describe(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     ]
     if wrong:
         raise WeightsError(f"not the weights of a DenseNet: no {', '.join(wrong)}")
+    channels = [shapes[name][:2] for name in between]
     found = DEFAULTS | {
         "in_channels": shapes[stem][1],
         "num_classes": shapes[head][0],
@@ -172,7 +170,7 @@ def describe(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         "block_config": tuple(len(layers[block]) for block in sorted(layers)),
         "init_features": shapes[stem][0],
         "bottleneck": bottleneck,
-        "compression": _compression([shapes[name][:2] for name in between]),
+        "compression": _compression(channels),
         "small_inputs": "features.norm0.weight" not in shapes,
         "bias": "features.conv0.bias" in shapes,
     }
@@ -184,7 +182,33 @@ def describe(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         for name, known in NETWORKS.items()
         if all(found[key] == known[key] for key in found if key not in data)
     ]
+    noted = (metadata or {}).get("arguments")
+    noted = dict(noted) if isinstance(noted, dict) else {}
+    noted.pop("memory_efficient", None)
+    found["dropout"] = noted.pop("dropout", found["dropout"])
+    # Several numbers may keep the same channels; ours is the shortest.
+    if _keeps(noted.get("compression"), channels):
+        noted["compression"] = found["compression"]
+    other = [
+        f"{key}={value!r}"
+        for key, value in noted.items()
+        if found.get(key) != (tuple(value) if isinstance(value, list) else value)
+    ]
+    if (name := (metadata or {}).get("network")) in NETWORKS and name not in names:
+        other.insert(0, name)
+    if other:
+        shown = ", ".join(f"{key}={found[key]!r}" for key in found if key in noted)
+        raise WeightsError(
+            f"its metadata say {', '.join(other)}, its shapes {shown or 'otherwise'}"
+        )
     return {"network": names[0] if names else "DenseNet", "arguments": found}
+
+
+def _keeps(compression: object, transitions: list[tuple[int, ...]]) -> bool:
+    """Whether transitions of (kept, channels) have this compression."""
+    return isinstance(compression, (int, float)) and all(
+        int(channels * compression) == kept for kept, channels in transitions
+    )
 
 
 def _compression(transitions: list[tuple[int, ...]]) -> float:
@@ -195,8 +219,7 @@ def _compression(transitions: list[tuple[int, ...]]) -> float:
         lowest = math.ceil(low * 10**digits)
         # The next one as well: 0.29 · 100 is 28.999999999999996 to the processor.
         for found in (lowest / 10**digits, (lowest + 1) / 10**digits):
-            fits = all(int(channels * found) == kept for kept, channels in transitions)
-            if fits and found <= 1:
+            if found <= 1 and _keeps(found, transitions):
                 return found
     pairs = ", ".join(f"{channels} to {kept}" for kept, channels in transitions)
     raise WeightsError(f"not the weights of a DenseNet: transitions from {pairs}")

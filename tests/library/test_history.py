@@ -71,6 +71,20 @@ def test_csv_round_trip_is_exact(history, tmp_path):
     ]
 
 
+def test_csv_from_other_editors(history, tmp_path):
+    """With a mark in front and Windows' ends of lines; semicolons are refused."""
+    path = tmp_path / "history.csv"
+    history.to_csv(path)
+    text = path.read_text()
+    path.write_text(text, encoding="utf-8-sig", newline="\r\n")
+    assert History.from_csv(path) == history
+    path.write_text(text.replace(",", ";"))
+    with pytest.raises(
+        ValueError, match="columns are epoch;train_loss;.* expected epo"
+    ):
+        History.from_csv(path)
+
+
 def test_csv_is_replaced_whole_or_not_at_all(history, tmp_path, monkeypatch):
     path = tmp_path / "history.csv"
     history.to_csv(path)

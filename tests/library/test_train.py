@@ -94,9 +94,18 @@ def test_what_is_not_typed_is_the_recipes(tmp_path, monkeypatch):
     # Data of one's own are taken as they are.
     assert words("--dataset", "cifar10", "--data", ".") == usual
     # So is what a file says of the data set.
-    (tmp_path / "some.toml").write_text('dataset = "svhn"\nbatch-size = 32\n')
-    found = words("--config", str(tmp_path / "some.toml"))
-    assert {"--dataset=svhn", "--batch-size=32", "--epochs=40"} < set(found)
+    path = tmp_path / "some.toml"
+    text = 'dataset = "svhn"\nbatch-size = 32\ndata = "ü"\n'
+    # Windows' editors put a mark in front.
+    path.write_text(text, encoding="utf-8-sig", newline="\r\n")
+    found = words("--config", str(path))
+    assert {"--dataset=svhn", "--batch-size=32", "--epochs=40", "--data=ü"} < set(found)
+    for encoding in ("utf-16", "latin-1"):
+        path.write_text(text, encoding=encoding)
+        with pytest.raises(
+            train_options.OptionError, match=r"some.toml: .*0x.*: save it as UTF-8"
+        ):
+            words("--config", str(path))
 
 
 def test_what_a_framework_reads_as_it_starts(train, monkeypatch):
