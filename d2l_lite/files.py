@@ -19,11 +19,11 @@ def replacing(path: str | Path, mode: str = "w", **options: Any) -> Iterator[IO]
     symbolic link stays, and the file that it names is replaced; what is no file, a
     folder or a device, is refused. Takes what `open` takes; its OSErrors name `path`.
     """
+    if Path(path).exists() and not Path(path).is_file():
+        raise FileExistsError(f"{path}: is not a file, and stays")
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {target.parent}")
-    if target.exists() and not target.is_file():
-        raise FileExistsError(f"{path}: is not a file, and stays")
     # Names may have 255 bytes, and some characters have four.
     unique = f".{target.name[:50]}.{os.getpid()}.{threading.get_ident()}.part"
     temporary = target.with_name(unique)
@@ -62,7 +62,8 @@ def read_text(path: str | Path) -> str:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write what JSON can hold as a file for people, whole or not at all."""
-    with replacing(path, encoding="utf-8") as file:
+    # A path that is no text, as in a command, is written as JSON's escapes.
+    with replacing(path, encoding="utf-8", errors="backslashreplace") as file:
         file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 

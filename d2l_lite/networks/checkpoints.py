@@ -28,6 +28,10 @@ WRAPPERS = re.compile(
 )
 # torchvision's published files are older than the names in its code.
 OLD_STYLE = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d\.)")
+CANONICAL = re.compile(
+    r"(?:features\.(?:conv0|norm0|norm5|denseblock\d+\.denselayer\d+\.(?:norm|conv)[12]"
+    r"|transition\d+\.(?:norm|conv))|classifier)\.\w+$"
+)
 COUNTERS = ("num_batches_tracked", "n_averaged")
 # The first array of every DenseNet; what stands before it stands before all of them.
 STEM = "features.conv0.weight"
@@ -82,7 +86,7 @@ def read(path: str | Path, entry: str | None = None) -> tuple[Arrays, dict[str, 
     if chosen.place:
         metadata["entry"] = chosen.place
     if others := [place for place in found if place != chosen.place]:
-        metadata["others"] = ", ".join(others)
+        metadata["others"] = ", ".join(map(shlex.quote, others))
     beside = [n.prefix for n in found.values() if n.entries is chosen.entries]
     arrays = _arrays(chosen, beside, path)
     if head := _head(arrays):
@@ -91,7 +95,10 @@ def read(path: str | Path, entry: str | None = None) -> tuple[Arrays, dict[str, 
         shapes = {name: array.shape for name, array in arrays.items()}
         described = zoo.describe(shapes, metadata)
     except WeightsError as error:
-        raise WeightsError(f"{path}: {error}; found {_listed(arrays)}") from None
+        strange = [name for name in arrays if not CANONICAL.match(name)]
+        raise WeightsError(
+            f"{path}: {error}; found {_listed(strange or arrays)}"
+        ) from None
     return arrays, described | {k: metadata[k] for k in metadata if k not in described}
 
 
@@ -269,5 +276,5 @@ def _seen(content: Mapping[Any, Any]) -> Iterator[str]:
 
 def _listed(names: Any) -> str:
     names = list(map(str, names))
-    rest = ", …" if len(names) > 3 else ""
-    return f"{len(names)} arrays ({', '.join(names[:3])}{rest})"
+    count = "1 array" if len(names) == 1 else f"{len(names)} arrays"
+    return f"{count} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"

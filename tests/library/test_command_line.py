@@ -15,6 +15,7 @@ import tiny
 from frameworks import FRAMEWORKS, PACKAGES, d2l
 
 from d2l_lite.command.command_line import _at_home, _parsed, main
+from d2l_lite.data.folders import named_folder
 from d2l_lite.networks import weights
 
 torch = pytest.importorskip("torch")
@@ -385,6 +386,8 @@ def test_the_home_in_paths(tmp_path, monkeypatch, run, canonical):
         parsed = _parsed(["train", *map(_at_home, [*needed, *words])])
         assert parsed.data == str(tmp_path / "images")
         assert parsed.out == tmp_path / "run"
+    monkeypatch.setenv("D2L_LITE_DATA", "~/images")
+    assert named_folder(None, "svhn") == tmp_path / "images"
     nobody = _parsed(["train", *needed, "--data=~nobody-at-all/images"])
     assert nobody.data == str(Path.cwd() / "~nobody-at-all" / "images")
 
@@ -516,6 +519,26 @@ def test_files_that_do_not_serve(tmp_path, run, canonical):
         assert target.read_bytes() == b"as before", name
 
 
+@pytest.mark.parametrize(
+    "old, new, found",
+    [
+        ("denseblock", "denseblock_", "(features.denseblock_1.denselayer1.norm1."),
+        (
+            "denselayer1.",
+            "denselayer1.layers.",
+            "(features.denseblock1.denselayer1.layers.",
+        ),
+        ("classifier", "fc.net", "found 4 arrays (fc.net.weight, fc.net.bias, fc.2.b"),
+    ],
+)
+def test_names_of_other_programs_are_shown(tmp_path, run, canonical, old, new, found):
+    state = {name.replace(old, new): tensor for name, tensor in canonical.items()}
+    if old == "classifier":
+        state |= {"fc.2.bias": torch.zeros(3), "fc.2.weight": torch.zeros(3, 10)}
+    torch.save(state, tmp_path / "checkpoint.pth")
+    assert found in run("info", tmp_path / "checkpoint.pth")[2]
+
+
 def test_every_entry_that_does_not_fit_is_listed(tmp_path, run, canonical):
     source, target = tmp_path / "checkpoint.pth", tmp_path / "net.safetensors"
     state = dict(canonical)
@@ -557,6 +580,23 @@ def test_without_frameworks(tmp_path, run, canonical, monkeypatch, missing):
     else:
         assert status == 1 and "needs a framework to check names and shapes" in err
     assert run("info", safe)[0] == 0
+
+
+def test_half_of_a_framework_is_none(tmp_path, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "flax", None)
+    words = [
+        "train",
+        "--framework=jax",
+        "--network=densenet",
+        "--dataset=svhn",
+        "--out",
+    ]
+    assert run(*words, tmp_path / "run")[::2] == (
+        2,
+        "python -m d2l_lite train: --framework jax: it is not installed: "
+        "pip install 'd2l-lite[jax]'\n",
+    )
+    assert not (tmp_path / "run").exists()
 
 
 def test_where_nothing_can_be_written(tmp_path, run, canonical):
