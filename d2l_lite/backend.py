@@ -189,8 +189,8 @@ class Backend(ABC):
             self.set_weights(model, arrays)
         except ValueError as error:
             raise weights.WeightsError(
-                f"{path}: {error}; `python -m d2l_lite convert` makes a file that fits "
-                "of checkpoints with other names"
+                f"{path}: {error}; checkpoints with other names are for "
+                "`python -m d2l_lite convert`"
             ) from None
         return model
 

@@ -28,17 +28,18 @@ def replacing(path: str | Path, mode: str = "w", **options: Any) -> Iterator[IO]
     unique = f".{target.name[:50]}.{os.getpid()}.{threading.get_ident()}.part"
     temporary = target.with_name(unique)
     try:
-        with temporary.open(mode, **options) as file:
-            yield file
-            # On the disk before the name is: a power cut leaves the old or the new.
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        try:
+            with temporary.open(mode, **options) as file:
+                yield file
+                # On the disk before the name is: a power cut leaves the old or the new.
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         # In the name of the file that was asked for, not of the temporary one.
         raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def at_home(path: str | Path) -> Path:

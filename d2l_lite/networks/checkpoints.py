@@ -262,7 +262,7 @@ def _head(arrays: Arrays) -> str:
     if old == "classifier" or sorted(beside) != sorted(pair):
         return ""
     for name in pair:
-        arrays[name.replace(old, "classifier")] = arrays.pop(name)
+        arrays[f"classifier{name.removeprefix(old)}"] = arrays.pop(name)
     return old
 
 

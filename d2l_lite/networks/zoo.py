@@ -182,32 +182,32 @@ def describe(
         for name, known in NETWORKS.items()
         if all(found[key] == known[key] for key in found if key not in data)
     ]
-    noted = (metadata or {}).get("arguments")
+    metadata = metadata or {}
+    noted = metadata.get("arguments")
     noted = dict(noted) if isinstance(noted, dict) else {}
     noted.pop("memory_efficient", None)
     found["dropout"] = noted.pop("dropout", found["dropout"])
     # Several numbers may keep the same channels; ours is the shortest.
     if _keeps(noted.get("compression"), channels):
         noted["compression"] = found["compression"]
-    other = [
-        f"{key}={value!r}"
-        for key, value in noted.items()
-        if found.get(key) != (tuple(value) if isinstance(value, list) else value)
-    ]
-    if (name := (metadata or {}).get("network")) in NETWORKS and name not in names:
-        other.insert(0, name)
-    if other:
-        shown = ", ".join(f"{key}={found[key]!r}" for key in found if key in noted)
-        raise WeightsError(
-            f"its metadata say {', '.join(other)}, its shapes {shown or 'otherwise'}"
-        )
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in noted.items()}
+    other = [key for key, value in plain.items() if found.get(key) != value]
+    said = [f"{key}={plain[key]!r}" for key in other]
+    if (name := metadata.get("network")) in list(NETWORKS) and name not in names:
+        said.append(name)
+    if said:
+        shown = ", ".join(f"{key}={found[key]!r}" for key in other if key in found)
+        rule = f"its metadata say {', '.join(said)}, its shapes {shown or 'otherwise'}"
+        raise WeightsError(rule)
     return {"network": names[0] if names else "DenseNet", "arguments": found}
 
 
 def _keeps(compression: object, transitions: list[tuple[int, ...]]) -> bool:
     """Whether transitions of (kept, channels) have this compression."""
-    return isinstance(compression, (int, float)) and all(
-        int(channels * compression) == kept for kept, channels in transitions
+    return (
+        isinstance(compression, (int, float))
+        and 0 < compression <= 1
+        and all(int(channels * compression) == kept for kept, channels in transitions)
     )
 
 
@@ -219,7 +219,7 @@ def _compression(transitions: list[tuple[int, ...]]) -> float:
         lowest = math.ceil(low * 10**digits)
         # The next one as well: 0.29 · 100 is 28.999999999999996 to the processor.
         for found in (lowest / 10**digits, (lowest + 1) / 10**digits):
-            if found <= 1 and _keeps(found, transitions):
+            if _keeps(found, transitions):
                 return found
     pairs = ", ".join(f"{channels} to {kept}" for kept, channels in transitions)
     raise WeightsError(f"not the weights of a DenseNet: transitions from {pairs}")
