@@ -192,7 +192,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors=PROGRAM)
     words = list(sys.argv[1:] if arguments is None else arguments)
-    words = list(map(_at_home, words))
     name = f"{PROGRAM} {' '.join(words[:1])}"
     try:
         if text := _parsed(words).run():
@@ -226,6 +225,7 @@ def _at_home(word: str) -> str:
 
 
 def _parsed(words: list[str]) -> Train | Plot | Compare | Convert | Info:
+    words = list(map(_at_home, words))
     if words[:1] == ["train"]:
         words = ["train", *defaults(words[1:]), *words[1:]]
     try:

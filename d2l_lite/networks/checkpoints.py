@@ -179,8 +179,11 @@ def _network_shapes(
 
 def _content(path: str | Path) -> tuple[Mapping[Any, Any], dict[str, Any]]:
     """What a file holds, by names, and what it says of that."""
-    # Once: a pipe has its content only once.
-    content = Path(path).read_bytes()
+    # Opened once: a pipe has its content only once.
+    with Path(path).open("rb") as file:
+        content = file.read(64)
+        if content[8:9] == b"{" or content.startswith((b"PK", b"\x80")):
+            content += file.read()
     if content[8:9] == b"{":
         arrays, metadata = weights.parse(content, path)
         said = "pytorch" if metadata.get("format") == "pt" else "unknown"

@@ -14,7 +14,7 @@ import pytest
 import tiny
 from frameworks import FRAMEWORKS, PACKAGES, d2l
 
-from d2l_lite.command.command_line import _at_home, _parsed, main
+from d2l_lite.command.command_line import _parsed, main
 from d2l_lite.data.folders import named_folder
 from d2l_lite.networks import weights
 
@@ -150,8 +150,14 @@ def assert_converted(path, canonical, framework="pytorch"):
         np.testing.assert_array_equal(loaded[name], tensor.numpy(), err_msg=name)
 
 
-@pytest.mark.parametrize("style", [*STYLES, *WRAPPED])
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+LEGACY = ["old style", "old, half, parallel", "bfloat16", "parameters", "state_dict"]
+
+
+@pytest.mark.parametrize(
+    "style, zipped",
+    [(style, True) for style in [*STYLES, *WRAPPED]]
+    + [(name, False) for name in LEGACY],
+)
 def test_pytorch_files(tmp_path, run, canonical, style, zipped):
     # Under a suffix that says nothing: the content tells.
     source, target = tmp_path / "checkpoint", tmp_path / "net.safetensors"
@@ -384,7 +390,7 @@ def test_the_home_in_paths(tmp_path, monkeypatch, run, canonical):
         ["--data=~/images"],
         ["--config=~/some.toml"],
     ):
-        parsed = _parsed(["train", *map(_at_home, [*needed, *words])])
+        parsed = _parsed(["train", *needed, *words])
         assert parsed.data == str(tmp_path / "images")
         assert parsed.out == tmp_path / "run"
     monkeypatch.setenv("D2L_LITE_DATA", "~/images")
