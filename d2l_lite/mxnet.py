@@ -70,6 +70,10 @@ class MXNet(Backend):
     }
     names = {"norm": {"weight": "gamma", "bias": "beta"}}
 
+    def functions(self) -> dict[str, Callable]:
+        # MXNet keeps the switch for each thread, and a reader may turn it off.
+        return {n: mx.util.use_np(f) for n, f in super().functions().items()}
+
     def accelerator(self) -> str:
         return "" if device() == mx.cpu() else "GPU"
 
@@ -81,6 +85,12 @@ class MXNet(Backend):
 
     def children(self, module: gluon.Block) -> list[gluon.Block]:
         return list(getattr(module, "layers", module)._children.values())
+
+    def own(self, model: gluon.Block) -> dict[str, gluon.Parameter]:
+        return dict(model.collect_params().items())
+
+    def learning(self, model: gluon.Block) -> list[gluon.Parameter]:
+        return [p for p in model.collect_params().values() if p.grad_req != "null"]
 
     def dropout_rate(self, layer: gluon.Block) -> float:
         return layer._rate if isinstance(layer, nn.Dropout) else 0.0
@@ -104,6 +114,7 @@ class MXNet(Backend):
     def gradients(
         self, model: gluon.Block, images: np.ndarray, labels: np.ndarray
     ) -> tuple[float, dict[str, np.ndarray]]:
+        model = devices.copied(model, device())
         loss, _ = _differentiate(model, images, labels)
         trainable = self.trainable(model).items()
         return float(loss), {name: array.grad().asnumpy() for name, array in trainable}
@@ -114,6 +125,7 @@ backend = MXNet()
 globals().update(backend.functions())
 
 
+@mx.util.use_np
 class Trainer(trainer.Trainer):
     """Trains a `gluon.Block`; see `d2l_lite.training.trainer.Trainer`."""
 
@@ -133,7 +145,7 @@ class Trainer(trainer.Trainer):
             for name, p in trainable.items()
         }
         update = _updater(self, trainable, velocities)
-        check = backend.batch_check(model, "Trainer.fit")
+        check = backend.training_check(model, "Trainer.fit")
         if devices.several(self) or self.precision != "float32":
             differentiate = devices.Replicas(self, model, backend, _loss)
         else:
