@@ -175,12 +175,16 @@ class Backend(ABC):
         framework module reads it. See chapter `four_frameworks`.
 
         Raises:
+            WeightsError: weights of a network that `load` cannot build.
             OSError: the file cannot be written.
         """
-        described = zoo.describe(self._shapes(model))
+        model = self.unwrapped(model)
+        arrays = self.get_weights(model)
+        described = zoo.describe({name: a.shape for name, a in arrays.items()})
+        weights.check(arrays, zoo.shapes(described["arguments"]))
         described["arguments"]["dropout"] = self._dropout(model.features)
         described["framework"] = self.framework
-        weights.save(path, self.get_weights(model), described)
+        weights.save(path, arrays, described)
 
     def load(self, path: str | Path, memory_efficient: bool = False) -> Any:
         """The network in a file that `save` or `python -m d2l_lite convert` wrote.
@@ -363,15 +367,19 @@ class Backend(ABC):
             WeightsError: some have no such name, or share one; it lists them.
         """
         model = self.unwrapped(model)
-        named, own = self._named(model), self.own(model)
-        known = {id(array) for array in named.values()}
-        nameless = [name for name, array in own.items() if id(array) not in known]
-        if nameless:
-            raise weights.WeightsError(
-                "the model has arrays that no DenseNet has:\n  " + "\n  ".join(nameless)
-            )
-        if len(known) < len(named):
-            raise weights.WeightsError("the model has layers that share an array")
+        named = self._named(model)
+        known = {id(array): name for name, array in named.items()}
+        own = self.own(model).items()
+        wrong = [f"{name}: not in a DenseNet" for name, a in own if id(a) not in known]
+        wrong += [
+            f"{name}: the same array as {known[id(array)]}"
+            for name, array in named.items()
+            if known[id(array)] != name
+        ]
+        if wrong:
+            rest = [f"and {len(wrong) - 5} more"] if len(wrong) > 5 else []
+            lines = "\n  ".join(wrong[:5] + rest)
+            raise weights.WeightsError(f"the model has arrays without a name:\n  {lines}")
         return named
 
     def _named(self, model: Any) -> dict[str, Any]:

@@ -114,6 +114,8 @@ class JAX(Backend):
         return weights.canonical_shape(array.value.shape)
 
     def read(self, array: nnx.Variable) -> np.ndarray:
+        if isinstance(array.value, jax.ShapeDtypeStruct):
+            raise ValueError("the model has shapes and no weights: initialize it")
         return weights.from_channels_last(weights.known(np.array(array.value)))
 
     def write(self, array: nnx.Variable, new: np.ndarray) -> None:

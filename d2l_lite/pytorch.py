@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from d2l_lite import shared_names
 from d2l_lite.backend import Backend, Predict
@@ -84,7 +85,8 @@ class PyTorch(Backend):
         model.to(device())
 
     def unwrapped(self, model: nn.Module) -> nn.Module:
-        while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        parallel = nn.DataParallel, nn.parallel.DistributedDataParallel
+        while isinstance(model, (*parallel, AveragedModel)):
             model = model.module
         # What torch.compile returns has no public name for what it holds.
         inner = getattr(model, "_orig_mod", model)
@@ -190,15 +192,16 @@ class Trainer(trainer.Trainer):
         for name, parameter in trainable.items():
             optimizer.state[parameter]["momentum_buffer"] = velocities[name]
         dtype = next(model.parameters()).dtype
+        wide = torch.promote_types(dtype, torch.float32)
         apart = group.size > 1 and not self.sync_batch_norm
 
         def train(images, labels, learning_rate):
             model.train()
             X, y = map(to_tensor, group.part(*check(images, labels)))
-            X = X.to(memory_format=torch.channels_last)
+            X = X.to(dtype, memory_format=torch.channels_last)
             with context():
                 logits = network(X)
-            loss = F.cross_entropy(logits.to(dtype), y)
+            loss = F.cross_entropy(logits.to(wide), y)
             optimizer.zero_grad()
             scaler.scale(loss).backward()
             optimizer.param_groups[0]["lr"] = learning_rate

@@ -92,7 +92,7 @@ class TensorFlow(Backend):
     def own(self, model: keras.Layer) -> dict[str, keras.Variable]:
         for part in model._flatten_layers():
             if self.kind(part) and not part.built:
-                raise ValueError(f"{part.path}: has no weights before it is built")
+                raise ValueError(f"{part.name} has no weights before it is built")
         return {array.path: array for array in model.weights}
 
     def learning(self, model: keras.Layer) -> list[keras.Variable]:
@@ -111,8 +111,9 @@ class TensorFlow(Backend):
         array.assign(weights.to_channels_last(new))
 
     def forward(self, model: keras.Layer) -> Predict:
-        graph = devices.graph(model)
-        return lambda images: to_numpy(graph(to_tensor(images)))
+        dtype = next((array.dtype for array in self.own(model).values()), "float32")
+        graph = devices.graph(model, dtype)
+        return lambda images: to_numpy(graph(tf.cast(to_tensor(images), dtype)))
 
     def gradients(
         self, model: keras.Layer, images: np.ndarray, labels: np.ndarray

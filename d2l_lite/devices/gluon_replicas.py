@@ -143,7 +143,10 @@ def check(trainer: Trainer, model: gluon.Block, drops: bool) -> None:
     `drops` says whether the model has dropout.
     """
     gpus, twice = mx.context.num_gpus(), efficient(model)
-    types = {np.dtype(p.dtype).name for p in model.collect_params().values()}
+    parameters = model.collect_params().values()
+    types = {np.dtype(p.dtype).name for p in parameters}
+    if any(p.grad_req == "add" for p in parameters):
+        raise ValueError("Trainer.fit: grad_req='add' sums all steps; set it to 'write'")
     low = trainer.precision != "float32"
 
     def refuse(option, problem, reason):
@@ -269,8 +272,10 @@ class Replicas:
         mx.nd.waitall()
         for name, array in self.arrays.items():
             copied = [arrays[name] for arrays in self.copies]
-            if is_trainable(name):
+            if array.grad_req != "null":
                 self._add(name, [c.grad() for c in copied], array.grad())
+            elif is_trainable(name):
+                pass  # frozen
             elif self.sync:
                 copied[0].data().copyto(array.data())
             else:

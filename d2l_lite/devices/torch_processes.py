@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
+from types import MappingProxyType, MethodType
 
 import numpy as np
 import torch
@@ -86,21 +86,23 @@ def twin(
     arrays: Iterable[torch.Tensor],
     replaced: Mapping[int, nn.Module] = MappingProxyType({}),
 ) -> nn.Module:
-    """A copy of a model that shares some of its arrays, and all its hooks.
+    """A copy of a model's modules that shares some of its arrays, and all the rest.
 
     `replaced` has other modules for some, by their `id`.
 
     Raises:
         ValueError: a part of it cannot be copied.
     """
-    hooks = (
+    # What may hold modules is copied; a hook, or a lock, stays its owner's.
+    copied = nn.Module, dict, list, set, tuple, partial, MethodType
+    rest = (
         value
         for module in model.modules()
         for name, value in vars(module).items()
-        if name.endswith("_hooks")
+        if name.endswith("_hooks") or not isinstance(value, copied)
     )
     # What the memo names, deepcopy takes instead of a copy.
-    memo = {id(one): one for one in (*arrays, *hooks)} | replaced
+    memo = {id(one): one for one in (*arrays, *rest)} | replaced
     try:
         return copy.deepcopy(model, memo)
     except (RuntimeError, TypeError) as error:
