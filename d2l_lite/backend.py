@@ -379,7 +379,9 @@ class Backend(ABC):
         if wrong:
             rest = [f"and {len(wrong) - 5} more"] if len(wrong) > 5 else []
             lines = "\n  ".join(wrong[:5] + rest)
-            raise weights.WeightsError(f"the model has arrays without a name:\n  {lines}")
+            raise weights.WeightsError(
+                f"the model has arrays without a name:\n  {lines}"
+            )
         return named
 
     def _named(self, model: Any) -> dict[str, Any]:

@@ -146,7 +146,9 @@ def check(trainer: Trainer, model: gluon.Block, drops: bool) -> None:
     parameters = model.collect_params().values()
     types = {np.dtype(p.dtype).name for p in parameters}
     if any(p.grad_req == "add" for p in parameters):
-        raise ValueError("Trainer.fit: grad_req='add' sums all steps; set it to 'write'")
+        raise ValueError(
+            "Trainer.fit: grad_req='add' sums all steps; set it to 'write'"
+        )
     low = trainer.precision != "float32"
 
     def refuse(option, problem, reason):

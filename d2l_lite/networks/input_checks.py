@@ -60,7 +60,9 @@ def batch_check(
             if len(images) * math.prod(side >> halved for side in sides) == 1:
                 found = f"one image of {height}×{width} pixels"
                 rule = "more than one value per channel: take more, or larger ones"
-                raise ValueError(f"{call}: {found}: batch norm in training needs {rule}")
+                raise ValueError(
+                    f"{call}: {found}: batch norm in training needs {rule}"
+                )
         if labels is None:
             return images.astype(dtype, copy=False), None
         labels = np.asarray(labels)

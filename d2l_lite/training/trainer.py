@@ -55,8 +55,9 @@ class Trainer:
     With gradient g of the batch's mean loss, weights w and velocity v, one step is
     `g += weight_decay * w`, `v = momentum * v + g` and, with `nesterov`,
     `w -= rate * (g + momentum * v)`, else `w -= rate * v`. What is frozen, as
-    `count_parameters` says, stays, while running statistics move; only Keras keeps
-    those of a frozen batch norm. See chapter `training`.
+    `count_parameters` says, stays. Running statistics move, but in Keras not those of a
+    frozen batch norm, and in MXNet none before the first layer that learns. See chapter
+    `training`.
 
     Args:
         max_epochs: times that the training set is gone through.

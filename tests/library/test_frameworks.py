@@ -333,9 +333,15 @@ def test_import_joins_nobody_and_sets_nothing(name):
         "JAX_NUM_PROCESSES": "2",
         "JAX_PROCESS_ID": "1",
     }
-    code = f"import d2l_lite.{name}"
+    framework = "flax.nnx, optax" if name == "jax" else PACKAGES[name]
+    state = "(dict(os.environ), random.getstate(), logging.root.handlers[:])"
+    code = (
+        "import logging, os, random, d2l_lite.numpy_aliases, "
+        f"{framework}; before = {state}; import d2l_lite.{name}; "
+        f"assert {state} == before"
+    )
     if name == "jax":
-        code += ", jax; assert jax.config.jax_compilation_cache_dir is None"
+        code += "; import jax; assert jax.config.jax_compilation_cache_dir is None"
     environment = os.environ | hosts
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
