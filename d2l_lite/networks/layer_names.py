@@ -28,7 +28,7 @@ def name_layers(
         if kind(model.classifier) is not None:
             yield "classifier", model.classifier
         else:
-            # A reader's own head of several layers, numbered as in PyTorch's Sequential.
+            # A reader's head of several layers, numbered as PyTorch's Sequential does.
             for number, part in enumerate(children(model.classifier)):
                 if kind(part) is not None:
                     yield f"classifier.{number}", part
