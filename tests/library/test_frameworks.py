@@ -374,21 +374,6 @@ def test_programs_are_kept_unless_told_where(given, kept, tmp_path, monkeypatch)
         jax.config.update(name, before)
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_looking_at_a_model_does_not_change_its_mode(training):
-    """PyTorch's and Flax's models carry a switch; a reader's loop relies on it."""
-    images, labels = np.ones((2, 1, 32, 32), np.float32), np.array([0, 1])
-    for name in ("pytorch", "jax"):
-        net = d2l(name).build("densenet")
-        net.train() if training else net.eval()
-        d2l(name).predict(net, images)
-        if name == "pytorch":
-            d2l(name).loss_and_gradients(net, images, labels)
-            assert all(module.training == training for module in net.modules())
-        else:
-            assert net.features.layers[1].use_running_average != training
-
-
 # --- predictions from graphs, which TensorFlow and MXNet keep with a model --------
 
 SMALL = {"growth_rate": 4, "block_config": (2, 2), "init_features": 8}

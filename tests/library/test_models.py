@@ -86,6 +86,8 @@ def test_threads_read_a_model_at_the_same_time(framework, efficient):
         thread.join()
     assert not wrong
     same(framework.get_weights(net), before)
+    if name_of(framework) == "jax":
+        assert not net.features.layers[1].use_running_average
     if name_of(framework) == "pytorch":
         assert [module.training for module in net.modules()] == modes
         assert all(parameter.grad is None for parameter in net.parameters())
