@@ -180,6 +180,11 @@ def _value(text: str) -> Any:
         return text
 
 
+def known(array: np.ndarray) -> np.ndarray:
+    """An array in a type that NumPy knows: bfloat16 becomes float32 without loss."""
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+
+
 def to_channels_last(array: np.ndarray) -> np.ndarray:
     """PyTorch's layout to Keras' and Flax's: O×I×H×W to H×W×I×O, O×I to I×O."""
     return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from d2l_lite.checks import check_integer, check_real, check_switch
-from d2l_lite.networks.weights import WeightsError
+from d2l_lite.networks.weights import ARRAYS, WeightsError
 
 # What DenseNet's arguments are where a network does not say otherwise.
 DEFAULTS: dict[str, Any] = {
@@ -223,3 +223,42 @@ def _compression(transitions: list[tuple[int, ...]]) -> float:
                 return found
     pairs = ", ".join(f"{channels} to {kept}" for kept, channels in transitions)
     raise WeightsError(f"not the weights of a DenseNet: transitions from {pairs}")
+
+
+def shapes(arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The shapes of all weights of a network with these arguments, in forward order."""
+    found: dict[str, tuple[int, ...]] = {}
+
+    def norm(name, channels):
+        found.update({f"{name}.{array}": (channels,) for array in ARRAYS})
+
+    def conv(name, channels, read, size):
+        found[f"{name}.weight"] = channels, read, size, size
+        if arguments["bias"]:
+            found[f"{name}.bias"] = (channels,)
+
+    growth, channels = arguments["growth_rate"], arguments["init_features"]
+    small, config = arguments["small_inputs"], arguments["block_config"]
+    conv("features.conv0", channels, arguments["in_channels"], 3 if small else 7)
+    if not small:
+        norm("features.norm0", channels)
+    for block, num_layers in enumerate(config, start=1):
+        for number in range(1, num_layers + 1):
+            layer, read = f"features.denseblock{block}.denselayer{number}", channels
+            norm(f"{layer}.norm1", read)
+            if arguments["bottleneck"]:
+                conv(f"{layer}.conv1", 4 * growth, read, 1)
+                read = 4 * growth
+                norm(f"{layer}.norm2", read)
+            last = 2 if arguments["bottleneck"] else 1
+            conv(f"{layer}.conv{last}", growth, read, 3)
+            channels += growth
+        if block < len(config):
+            kept = int(channels * arguments["compression"])
+            norm(f"features.transition{block}.norm", channels)
+            conv(f"features.transition{block}.conv", kept, channels, 1)
+            channels = kept
+    norm("features.norm5", channels)
+    found["classifier.weight"] = arguments["num_classes"], channels
+    found["classifier.bias"] = (arguments["num_classes"],)
+    return found
