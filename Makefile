@@ -14,28 +14,31 @@ install: .venv/installed  ## make .venv with everything that the book and its te
 
 .venv/installed: requirements.txt requirements-mxnet.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is {v[0]}.{v[1]}; call make PYTHON=/path/to/python3.11")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements-mxnet.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo "Installing PyTorch, TensorFlow, JAX, MXNet and the book's tools into .venv:"
+	@echo "1 GB to download (on Linux 3 GB more, PyTorch's CUDA), 4 GB of disk, 3 to 10 minutes."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --requirement requirements-mxnet.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -c 'import importlib.util as i; i.find_spec("mxnet") or print("MXNet has no wheel for this machine: three frameworks, without MXNet")'
 	@touch $@
 
 # nbgrader grades; what runs the notebooks is .venv.
 .venv-nbgrader/installed: requirements-nbgrader.txt
-	$(PYTHON) -m venv .venv-nbgrader
-	.venv-nbgrader/bin/python -m pip install --quiet --requirement requirements-nbgrader.txt
+	@echo "Installing nbgrader into .venv-nbgrader: half a minute."
+	@$(PYTHON) -m venv .venv-nbgrader
+	@.venv-nbgrader/bin/python -m pip install --quiet --requirement requirements-nbgrader.txt
 	@touch $@
 
 book: install  ## run what changed and build the site, _build/html/index.html
-	$(BIN)/python -m book run
-	$(BIN)/python -m book site
+	@$(BIN)/python -m book run
+	@$(BIN)/python -m book site
 
 pdf: install  ## the whole book as a PDF, _build/pdf (needs Chromium, which prints it)
 	$(BIN)/python -m book pdf
 
-serve: install  ## show the built site on http://localhost:8000 (PORT=… for another)
-	$(BIN)/python -m http.server --bind localhost --directory _build/html $(PORT)
+serve:  ## show the built site on http://localhost:8000 (PORT=… for another)
+	@$(PYTHON) -m book.serve $(PORT)
 
 test: check book pytest nbval test-first-cells  ## all tests: linters, stale files, pytest, every notebook
 

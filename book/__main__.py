@@ -1,163 +1,23 @@
 """Command line of the book: `python -m book --help` lists the subcommands."""
 
-import argparse
-import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from book.build.source import FRAMEWORKS, Book, BookError
-
 
 def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> int:
     """Runs a subcommand on the book in `root`; returns the exit status."""
-    book = Book(root)
     try:
-        options = _options(arguments, book)
-        return options.work(book, options) or 0
-    except BookError as error:
-        print(error, file=sys.stderr)
-        return 1
+        # Takes a second, in which Ctrl-C is no fault either.
+        from book.build.commands import run_command
 
+        return run_command(arguments, root)
+    except KeyboardInterrupt:
+        print("\nStopped; what is finished stays.", file=sys.stderr)
+        return 130
 
-def _options(arguments: Sequence[str] | None, book: Book) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m book", description="Builds the book."
-    )
-    commands = parser.add_subparsers(required=True, metavar="command")
-    for name, (work, about) in _COMMANDS.items():
-        command = commands.add_parser(name, help=about)
-        command.set_defaults(work=work)
-        if work in (_split, _run, _colab):
-            for option, choices in (
-                ("--chapter", book.chapter_names),
-                ("--framework", FRAMEWORKS),
-            ):
-                only = "only this one (may be repeated)"
-                command.add_argument(
-                    option, action="append", choices=choices, help=only
-                )
-        if work in (_run, _colab):
-            jobs = "notebooks at a time (default: 2)"
-            command.add_argument("--jobs", type=_positive, default=2, help=jobs)
-        if work is _colab:
-            packages = "the Python with Colab's packages (default: this one)"
-            command.add_argument(
-                "--python", type=_python, default=sys.executable, help=packages
-            )
-            first = "stop each notebook after the cell that installs the library"
-            command.add_argument("--only-first-cells", action="store_true", help=first)
-        if work is _run:
-            forced = "execute unchanged ones too"
-            command.add_argument("--force", action="store_true", help=forced)
-    return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: must be at least 1")
-    return int(text)
-
-
-def _python(text: str) -> Path:
-    found = shutil.which(text)
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text}: there is no such program")
-    return Path(found).absolute()
-
-
-def _selection(book: Book, options: argparse.Namespace) -> tuple[list, list]:
-    names = options.chapter or book.chapter_names
-    chosen = options.framework or FRAMEWORKS
-    return (
-        [chapter for chapter in book.chapters if chapter.name in names],
-        [framework for framework in FRAMEWORKS if framework in chosen],
-    )
-
-
-def _split(book: Book, options: argparse.Namespace) -> None:
-    from book.build.split import split
-    from book.build.worksheets import write_worksheets
-
-    split(book, *_selection(book, options))
-    write_worksheets(book)
-
-
-def _run(book: Book, options: argparse.Namespace) -> None:
-    from book.build.run import run
-    from book.build.worksheets import write_worksheets
-
-    write_worksheets(book)
-    run(book, *_selection(book, options), force=options.force, jobs=options.jobs)
-
-
-def _colab(book: Book, options: argparse.Namespace) -> None:
-    from book.build.colab import run_in_colab
-
-    run_in_colab(
-        book,
-        *_selection(book, options),
-        python=options.python,
-        only_first_cells=options.only_first_cells,
-        jobs=options.jobs,
-    )
-
-
-def _pages(book: Book, options: argparse.Namespace) -> None:
-    from book.build.pages import write_pages
-
-    write_pages(book)
-
-
-def _site(book: Book, options: argparse.Namespace) -> None:
-    from book.build.html import build_site
-
-    build_site(book)
-
-
-def _pdf(book: Book, options: argparse.Namespace) -> None:
-    from book.build.pdf import build_pdf
-
-    print(book.relative(build_pdf(book)))
-
-
-def _check(book: Book, options: argparse.Namespace) -> int:
-    from book.build.check import check
-
-    problems = check(book)
-    for problem in problems:
-        print(problem)
-    count = len(problems)
-    print(f"{count} problems" if count else "The book is complete and up to date.")
-    return 1 if problems else 0
-
-
-def _notebooks(book: Book, options: argparse.Namespace) -> None:
-    from d2l_lite import installed
-
-    for framework in filter(installed, FRAMEWORKS):
-        for chapter in book.chapters:
-            print(book.relative(book.notebook_path(chapter, framework)))
-
-
-def _env(book: Book, options: argparse.Namespace) -> None:
-    """For `env $(python -m book env) pytest --nbval …`."""
-    from book.build.inputs import ENVIRONMENT
-
-    print(" ".join(f"{name}={value}" for name, value in ENVIRONMENT.items()))
-
-
-_COMMANDS = {
-    "split": (_split, "sources → notebooks and models"),
-    "run": (_run, "split, then execute what has changed"),
-    "colab": (_colab, "execute copies as Colab would"),
-    "pages": (_pages, "executed notebooks → pages of the site"),
-    "site": (_site, "pages → _build/html"),
-    "pdf": (_pdf, "pages → one PDF"),
-    "check": (_check, "name what is stale, missing or broken"),
-    "notebooks": (_notebooks, "list those that can run on this machine"),
-    "env": (_env, "print the settings with which notebooks run"),
-}
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

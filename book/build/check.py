@@ -5,11 +5,13 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from book.build.html import write_site
 from book.build.inputs import inputs, is_executed, recorded_inputs
 from book.build.kernel import stderr
 from book.build.labels import Labels, front_matter, read_labels
 from book.build.models import models_text
-from book.build.myst import elements, walk
+from book.build.myst import elements, leftovers, walk
+from book.build.outputs import unrepeatable
 from book.build.pages import page_notebook
 from book.build.source import (
     FRAMEWORKS,
@@ -19,10 +21,12 @@ from book.build.source import (
     covered,
     figure,
     groups,
+    read_chapter,
     read_text,
     stated_reason,
 )
 from book.build.split import notebook_text, read_notebook
+from book.build.vocabulary import nearest
 from book.build.worksheets import FOLDER, read_worksheets, worksheet_texts
 from d2l_lite import TITLES, installed
 
@@ -33,31 +37,64 @@ RUN = "run `python -m book run`"
 FILE_LIMIT, FILES_LIMIT = 1_000_000, 2_000_000
 
 
+class OutputFault(BookError):
+    """A fault of what a cell has shown: its page can be read all the same."""
+
+
 def check(book: Book) -> list[str]:
     """All problems, sorted by file and line; empty when the book is right.
 
     The notebooks of a framework that is not installed cannot be executed here: that
-    they have not been is no problem, and a printed line says so. Wrong references
-    between pages are Sphinx's to find, when it builds the site.
+    they have not been is no problem, and a printed line says so. Once the sources are
+    right, Sphinx writes the pages that they make, as for the site.
     """
-    faults: list[BookError] = []
-    labels = read_labels(book)
-    for chapter in book.chapters:
-        faults += _groups(chapter)
-        faults += _raised(page_notebook, book, chapter)
-    faults += _files(book)
-    for framework in FRAMEWORKS:
-        faults += _models(book, framework)
-        faults += _notebooks(book, framework, labels)
-    listed = [book.root / f"{document}.md" for document in book.documents]
-    for path in (*front_matter(book), *sorted((book.root / "chapters").glob("*.md"))):
-        faults += _images(book, path)
-        if path not in listed:
-            what = "is not in _toc.yml; list it there or delete it"
-            faults.append(BookError(what, book.relative(path), 1))
-    faults += _worksheets(book, labels)
+    try:
+        faults = [*_faults(book)]
+    except BookError as error:
+        faults = [*_unreadable(book)] or [error]
+    faults = [one for fault in faults for one in fault.faults]
+    if not any(map(_of_a_source, faults)):
+        faults += write_site(book)
     known = sorted({(fault.file, fault.line, fault.text) for fault in faults})
     return [str(BookError(text, file, line)) for file, line, text in known]
+
+
+def _of_a_source(fault: BookError) -> bool:
+    written = fault.file.endswith((".md", ".yml", ".bib"))
+    return written and not isinstance(fault, OutputFault)
+
+
+def _unreadable(book: Book) -> Iterator[BookError]:
+    """Faults for which the book cannot be read, of every source."""
+    for folder, name in (("chapters", ""), (FOLDER, "worksheets/")):
+        for path in (book.root / folder).glob("*.md"):
+            yield from _raised(read_chapter, path, name + path.stem)
+    for path in front_matter(book):
+        yield from _raised(read_text, path, book.relative(path))
+
+
+def _faults(book: Book) -> Iterator[BookError]:
+    """What can be told without Sphinx."""
+    labels = read_labels(book)
+    for chapter in book.chapters:
+        yield from _groups(chapter)
+        yield from _raised(page_notebook, book, chapter)
+    yield from _files(book)
+    for framework in FRAMEWORKS:
+        yield from _models(book, framework)
+        yield from _notebooks(book, framework, labels)
+    listed = [book.root / f"{document}.md" for document in book.documents]
+    for path in (*front_matter(book), *sorted((book.root / "chapters").glob("*.md"))):
+        yield from _prose(book, path)
+        if path not in listed:
+            what = "is not in _toc.yml; list it there or delete it"
+            yield BookError(what, book.relative(path), 1)
+    yield from _worksheets(book, labels)
+    for path in (book.root / "chapters").iterdir():
+        known = (*FRAMEWORKS, "files", "worksheets")
+        if path.is_dir() and path.name not in known and path.name[0] not in "._":
+            what = f"no framework is called {path.name!r}; {nearest(path.name, known)}"
+            yield BookError(what, book.relative(path), 1)
 
 
 def _raised(function, *arguments) -> Iterator[BookError]:
@@ -129,7 +166,7 @@ def _notebooks(book: Book, framework: str, labels: Labels) -> Iterator[BookError
 
 def _outputs(
     chapter: Chapter, framework: str, notebook: NotebookNode, path: str
-) -> Iterator[BookError]:
+) -> Iterator[OutputFault]:
     for number, cell in enumerate(notebook.cells, 1):
         if cell.cell_type != "code":
             continue
@@ -139,36 +176,54 @@ def _outputs(
         name = f"cell {number} of {path}"
         types = {key for output in cell.outputs for key in output.get("data", ())}
         if installed(framework) and cell.execution_count is None:
-            yield BookError(f"{name} was never executed; {RUN}", *place)
+            yield OutputFault(f"{name} was never executed; {RUN}", *place)
         if stderr(cell):
             what = f"{name} shows stderr; silence its cause and {RUN}"
-            yield BookError(what, *place)
+            yield OutputFault(what, *place)
         if any(output.output_type == "error" for output in cell.outputs):
-            yield BookError(f"{name} shows an error; mend the cell and {RUN}", *place)
+            yield OutputFault(f"{name} shows an error; mend the cell and {RUN}", *place)
+        for what in unrepeatable(cell):
+            yield OutputFault(f"{name} shows {what}", *place)
         alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
         if types.intersection(IMAGES) and not alt:
-            yield BookError(
+            yield OutputFault(
                 f"{name} shows an image without alternative text; give the cell "
                 'the option `mystnb: {image: {alt: "…"}}`',
                 *place,
             )
         if types.intersection(IMAGES) and not figure(cell):
-            yield BookError(
+            yield OutputFault(
                 f"{name} shows an image without caption; give the cell the option "
                 '`mystnb: {figure: {name: fig-…, caption: "…"}}`',
                 *place,
             )
 
 
-def _images(book: Book, path: Path) -> Iterator[BookError]:
-    """Images of a source without alternative text."""
+def _prose(book: Book, path: Path) -> Iterator[BookError]:
+    """A source's titles, its images' texts, and markup that is not closed or none."""
     name = book.relative(path)
-    for block in walk(read_text(path, name)):
+    found = [*walk(read_text(path, name))]
+    heads = [block for block in found if block.kind == "heading"]
+    if not heads or heads[0].name != "h1":
+        what = "begins without a title; write `# …` above all other headings"
+        yield BookError(what, name, heads[0].line if heads else 1)
+    for head in [head for head in heads if head.name == "h1"][1:]:
+        what = f"a second title, {head.argument!r}; write `## …`, a page has one `# …`"
+        yield BookError(what, name, head.line)
+    for block in found:
+        if not block.closed:
+            what = "what begins here has no end; close its fence"
+            yield BookError(what, name, block.line)
         if block.name in ("figure", "image") and not block.options.get("alt"):
             what = f"{{{block.name}}} has no alternative text; add `:alt: …`"
             yield BookError(what, name, block.line)
-        if block.kind not in ("text", "heading"):
+        html = block.kind == "code" and block.text.startswith("<")
+        if block.kind not in ("text", "heading") and not html:
             continue
+        for markup in leftovers(block.text):
+            what = f"{markup!r} is no markup of the book; correct or quote it"
+            above = block.text.partition(markup)[0].count("\n")
+            yield BookError(what, name, block.line + above)
         for element in elements(block.text):
             if element.kind == "image" and not element.text.strip():
                 target = element.target
@@ -205,7 +260,7 @@ def _worksheets(book: Book, labels: Labels) -> Iterator[BookError]:
     stray = {path for path in found if not path.parent.name.startswith(".")}
     for worksheet in read_worksheets(book):
         yield from _groups(worksheet)
-        yield from _images(book, worksheet.path)
+        yield from _prose(book, worksheet.path)
         try:
             for path, text in worksheet_texts(book, worksheet, labels):
                 stray.discard(path)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpecManager
@@ -16,7 +15,7 @@ from tqdm import tqdm
 
 from book.build.files import write_if_changed
 from book.build.inputs import ENVIRONMENT
-from book.build.kernel import CellFault, execute, stderr
+from book.build.kernel import CellFault, execute, stderr, threads
 from book.build.run import Task, failure, fault
 from book.build.source import Book, BookError, Chapter
 from book.build.split import archive, read_notebook, replaceable, serialise
@@ -77,7 +76,7 @@ def run_in_colab(
     faults = []
     with (
         tempfile.TemporaryDirectory(prefix="book-") as folder,
-        ThreadPoolExecutor(jobs) as pool,
+        threads(jobs) as pool,
     ):
         packed = _archive(book, Path(folder, "archive.tar.gz"))
         results = pool.map(lambda task: _execute(book, task, python, packed), tasks)

@@ -1,8 +1,15 @@
 """Writes generated files whole or not at all, and only when they change."""
 
+from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from pathlib import Path
 
 from d2l_lite.files import replacing
+
+# What is no fault of the book, and what helps.
+MACHINE = {
+    **dict.fromkeys((ENOSPC, EDQUOT), "free some space and call it again"),
+    **dict.fromkeys((EACCES, EPERM, EROFS), "take a copy in which you may write"),
+}
 
 
 def write_if_changed(path: Path, content: str | bytes) -> bool:

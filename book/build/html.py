@@ -1,61 +1,52 @@
-"""Runs Jupyter Book on _build/pages/ and completes _build/html/."""
+"""Makes _build/html/: the pages as Sphinx writes them, and what is not a page."""
 
-import os
 import shutil
-import subprocess
-import sys
 from html import escape
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from book.build.downloads import copy_notebooks
-from book.build.kernel import plain
 from book.build.pages import write_pages
-from book.build.source import Book, BookError
+from book.build.source import Book, BookError, BookErrors
+from book.build.sphinx import run_sphinx
 from book.build.worksheets import copy_worksheets
-
-JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
-PACKAGE = Path(__file__).parents[2]
 
 
 def build_site(book: Book) -> Path:
     """Builds the site, every warning an error, and returns _build/html.
 
+    That is the last site that was whole until all of the new one is there.
+
     Raises:
         BookError: Sphinx warned or failed, or a page of _toc.yml is missing.
     """
-    run_jupyter_book(book)
-    site = book.root / "_build/html"
-    check_pages(book, site)
-    write_front_door(book, site)
-    copy_notebooks(book, site)
-    copy_worksheets(book, site)
+    if faults := write_site(book):
+        raise BookErrors(faults)
+    build = book.root / "_build"
+    written, site = build / "site", build / "html"
+    check_pages(book, written)
+    new, old = build / ".html.new", build / ".html.old"
+    try:
+        shutil.copytree(written, new, dirs_exist_ok=True)
+        write_front_door(book, new)
+        copy_notebooks(book, new)
+        copy_worksheets(book, new)
+        if site.exists():
+            site.rename(old)
+        new.rename(site)
+    finally:
+        for left in (new, old):
+            shutil.rmtree(left, ignore_errors=True)
     return site
 
 
-def run_jupyter_book(book: Book) -> None:
-    """Builds all pages with Jupyter Book, every warning an error."""
-    pages = write_pages(book)
-    # Not a pipe, which a process that Sphinx has left behind would keep open.
-    with TemporaryFile("w+") as output:
-        result = subprocess.run(
-            [
-                *(sys.executable, "-c", JUPYTER_BOOK, "build", str(pages)),
-                *("--path-output", str(book.root)),
-                *("--config", str(book.root / "_config.yml")),
-                *("--toc", str(book.root / "_toc.yml")),
-                *("-W", "-n", "--keep-going", "-q"),
-            ],
-            env=os.environ | {"PYTHONPATH": str(PACKAGE)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        output.seek(0)
-        said = plain(output.read()).strip()
-    if result.returncode:
-        # Sphinx would not repeat the warnings of pages that it has read already.
-        shutil.rmtree(book.root / "_build/.doctrees", ignore_errors=True)
-        raise BookError(f"the site cannot be built:\n{said}")
+def write_site(book: Book) -> list[BookError]:
+    """Has Sphinx write the pages into _build/site; returns what it warned of.
+
+    There it finds what it wrote before, and writes only what has changed.
+    """
+    build = book.root / "_build"
+    write_pages(book, build / "pages")
+    return run_sphinx(book, build / "pages", build / "site", build / ".doctrees")
 
 
 def check_pages(book: Book, site: Path) -> None:

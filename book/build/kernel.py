@@ -2,8 +2,11 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
@@ -15,6 +18,9 @@ from nbclient.exceptions import (
 from nbformat import NotebookNode
 
 CELL_TIMEOUT = 600  # seconds
+# The executions of all threads, and whether they are to end.
+_RUNNING: set[tuple[asyncio.AbstractEventLoop, asyncio.Task, NotebookClient]] = set()
+_STOPPED = Event()
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -24,6 +30,26 @@ class CellFault(Exception):
     def __init__(self, index: int, traceback: str) -> None:
         super().__init__(traceback)
         self.index = index
+
+
+@contextmanager
+def threads(jobs: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads in which to execute notebooks, `jobs` at a time.
+
+    After an error no other one begins; Ctrl-C ends those that run, and their kernels.
+    """
+    _STOPPED.clear()
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            yield pool
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            if isinstance(error, KeyboardInterrupt):
+                _STOPPED.set()
+                for loop, task, client in list(_RUNNING):
+                    client.shutdown_kernel = "immediate"
+                    loop.call_soon_threadsafe(task.cancel)
+            raise
 
 
 def execute(
@@ -61,12 +87,23 @@ def execute(
     )
     try:
         # Not `execute`, which would leave the event loop of this thread open.
-        asyncio.run(client.async_execute(env=dict(environment), cleanup_kc=True))
+        asyncio.run(_execute(client, environment))
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         index = current["index"]
         raise CellFault(index, _traceback(notebook.cells[index], error)) from None
     finally:
         notebook.metadata = metadata
+
+
+async def _execute(client: NotebookClient, environment: Mapping[str, str]) -> None:
+    running = (asyncio.get_running_loop(), asyncio.current_task(), client)
+    _RUNNING.add(running)
+    try:
+        if _STOPPED.is_set():
+            raise asyncio.CancelledError
+        await client.async_execute(env=dict(environment), cleanup_kc=True)
+    finally:
+        _RUNNING.discard(running)
 
 
 def stderr(cell: NotebookNode) -> str:

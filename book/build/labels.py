@@ -9,7 +9,15 @@ from pybtex.database import BibliographyData, Entry, parse_string
 from pybtex.exceptions import PybtexError
 
 from book.build.myst import Block, walk
-from book.build.source import Book, BookError, Chapter, figure, read_text
+from book.build.source import (
+    Book,
+    BookError,
+    BookErrors,
+    Chapter,
+    figure,
+    frameworks,
+    read_text,
+)
 
 KINDS = {"figure": "Figure", "exercise": "Exercise", "math": "Equation"}
 
@@ -43,7 +51,10 @@ class Labels:
 
 
 def read_labels(book: Book) -> Labels:
-    """Reads the sources of all documents and book/references.bib."""
+    """Reads the sources of all documents and book/references.bib.
+
+    Raises BookError for a label that stands twice.
+    """
     labels = Labels()
     for path in front_matter(book):
         name = book.relative(path)
@@ -74,17 +85,24 @@ def add_chapter(labels: Labels, chapter: Chapter, prefix: str = "") -> None:
 
 
 def _chapter_blocks(chapter: Chapter) -> Iterator[Block]:
-    drawn = set()
+    # The figure that cells of one group draw together, and whose cells these are.
+    drawn: dict[str, str] = {}
+    by: set[str] = set()
     for cell in chapter.cells:
         line = chapter.line(cell)
+        if not frameworks(cell):
+            drawn = {}
         if cell.cell_type == "markdown":
             yield from walk(cell.source, line)
             continue
         own = figure(cell)
-        name = "figure" if own and own["name"] not in drawn else "code-cell"
-        drawn.add(own.get("name"))
-        options = own if name == "figure" else {}
-        yield Block("directive", line, cell.source, name, options=options)
+        if own and (own != drawn or by.intersection(frameworks(cell))):
+            drawn, by = own if frameworks(cell) else {}, set()
+            yield Block("directive", line, cell.source, "figure", options=own)
+        else:
+            yield Block("directive", line, cell.source, "code-cell")
+        if own:
+            by.update(frameworks(cell))
 
 
 def _add(
@@ -92,6 +110,7 @@ def _add(
 ) -> None:
     counts: Counter[str] = Counter()
     pending: list[str] = []
+    twice: list[BookError] = []
     for block in blocks:
         if block.kind == "target":
             pending.append(block.label)
@@ -108,8 +127,20 @@ def _add(
             counts[kind] += 1
             number = labels.numbers[document, block.line] = f"{prefix}{counts[kind]}"
         for name in [*pending, *own]:
+            if other := _same(labels, name):
+                what = f"the label {name!r} stands in {other.document}.md, too"
+                file = f"{document}.md"
+                twice.append(BookError(f"{what}; rename one", file, block.line))
             labels.names[name] = Label(document, block.argument, kind, number)
         pending.clear()
+    if twice:
+        raise BookErrors(twice)
+
+
+def _same(labels: Labels, name: str) -> Label | None:
+    """The label of this name; Sphinx tells no capitals from small letters."""
+    names = labels.names.items()
+    return next((label for key, label in names if key.lower() == name.lower()), None)
 
 
 def _kind(block: Block, labelled: bool) -> str:

@@ -2,15 +2,23 @@
 
 import posixpath
 import re
-from collections.abc import Callable
 
 from book.build.labels import Label, Labels
 from book.build.myst import Block, Element, blocks, elements
 from book.build.source import Book, BookError, Chapter
+from book.build.vocabulary import nearest
 
 ADMONITIONS = ("note", "tip", "hint", "important", "warning", "caution", "admonition")
 CITATIONS = ("cite", "cite:p", "cite:t")
 REFERENCES = ("ref", "numref", "eq")
+# Of what stands between their back quotes a notebook shows the text.
+TEXTS = ("abbr", "kbd", "published", "sub", "sup")
+OPTIONS = {
+    "exercise": ("label", "class", "nonumber", "hidden"),
+    "figure": ("alt", "name", "width", "height", "scale", "align", "class", "figclass"),
+    "image": ("alt", "name", "width", "height", "scale", "align", "class"),
+    "math": ("label", "name", "class", "nowrap"),
+}
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:|//")
 _TITLE_TARGET = re.compile(r"(.*?)\s*<([^<>]+)>", re.DOTALL)
 
@@ -57,24 +65,22 @@ class PlainMarkdown:
     # Directives
 
     def _directive(self, block: Block) -> str:
-        if block.name in ADMONITIONS:
-            return self._admonition(block)
-        writer = self._writers().get(block.name)
-        if writer is None:
-            raise self._error(
-                f"a notebook cannot show the directive {{{block.name}}}; use one of "
-                f"{', '.join(sorted({*self._writers(), *ADMONITIONS}))}",
-                block.line,
-            )
-        return writer(block)
-
-    def _writers(self) -> dict[str, Callable[[Block], str]]:
-        return {
+        writers = dict.fromkeys(ADMONITIONS, self._admonition) | {
             "exercise": self._exercise,
             "figure": self._figure,
             "image": self._figure,
             "math": self._math,
         }
+        if block.name not in writers:
+            what = f"a notebook cannot show the directive {{{block.name}}}"
+            known = nearest(block.name, sorted({*writers, "code-cell"}))
+            raise self._error(f"{what}; {known}", block.line)
+        known = OPTIONS.get(block.name, ("class", "name"))
+        for option in block.options:
+            if option not in known:
+                what = f"unknown option {option!r} of {{{block.name}}}"
+                raise self._error(f"{what}; {nearest(option, known)}", block.line)
+        return writers[block.name](block)
 
     def _body(self, block: Block) -> str:
         return self.translate(block.text, block.body_line)
@@ -143,6 +149,10 @@ class PlainMarkdown:
             return f"[{title}]({self.book.url(document)})"
         if role == "math":
             return f"${content}$"
+        if role not in TEXTS:
+            known = (*CITATIONS, *REFERENCES, "doc", "math", *TEXTS)
+            what = f"unknown role {{{role}}}; {nearest(role, known)}"
+            raise self._error(what, line)
         return title or target
 
     def _citation(self, role: str, keys: str, line: int) -> str:

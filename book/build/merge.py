@@ -2,10 +2,14 @@
 
 import json
 import re
+from base64 import b64decode
 from copy import deepcopy
+from io import BytesIO
 from itertools import zip_longest
+from math import inf
 
 from nbformat import NotebookNode
+from PIL import Image, ImageChops
 
 from book.build.inputs import inputs, recorded_inputs
 from book.build.source import FRAMEWORKS, Book, Chapter, frameworks
@@ -71,13 +75,19 @@ def _require_equal(
     first = next(iter(shown), "")
     for name in shown:
         if difference := _difference(shown[name], shown[first]):
-            here, there = (repr(line[:80]) for line in difference)
+            what = f"the output of this shared cell differs: {TITLES[name]} shows "
+            if distance := _distance(*difference):
+                what += (
+                    f"the picture of {TITLES[first]} but for rounding ({distance}); "
+                )
+                what += "draw it from rounded numbers,"
+            else:
+                here, there = (repr(line[:80]) for line in difference)
+                what += f"{here}, {TITLES[first]} {there};"
             raise chapter.error(
                 cell,
-                f"the output of this shared cell differs: {TITLES[name]} shows {here}, "
-                f"{TITLES[first]} {there}; give it the tag `each`, or execute the "
-                f"notebooks anew with `python -m book run --force --chapter "
-                f"{chapter.name}`",
+                f"{what} give it the tag `each`, or execute the notebooks anew with "
+                f"`python -m book run --force --chapter {chapter.name}`",
             )
 
 
@@ -108,9 +118,33 @@ def _alike(here: str, there: str) -> bool:
     What is drawn may come from a framework's arithmetic; a hundredth of a point is
     less than anybody sees.
     """
-    if here == there:
-        return True
+    return here == there or _points(here, there) < 0.01
+
+
+def _points(here: str, there: str) -> float:
+    """How far apart two drawings are that differ in their numbers only."""
     if SVG not in here or NUMBER.sub("", here) != NUMBER.sub("", there):
-        return False
+        return inf
     numbers = zip(NUMBER.findall(here), NUMBER.findall(there))
-    return all(abs(float(one) - float(other)) < 0.01 for one, other in numbers)
+    return max(abs(float(one) - float(other)) for one, other in numbers)
+
+
+def _distance(here: str, there: str) -> str:
+    """How little two pictures differ, if that may come from rounding; else empty."""
+    if (points := _points(here, there)) < 1:
+        return f"at most {points:.2g} points"
+    try:
+        one, other = (
+            Image.open(BytesIO(b64decode(json.loads(line)["data"]["image/png"])))
+            for line in (here, there)
+        )
+    except (ValueError, KeyError, TypeError, OSError):  # text, or another picture
+        return ""
+    if (one.size, one.mode) != (other.size, other.mode):
+        return ""
+    pixels = ImageChops.difference(one.convert("RGB"), other.convert("RGB")).getdata()
+    share = sum(map(any, pixels)) / len(pixels)
+    most = max(map(max, pixels))
+    if most > 32 and share > 0.01:
+        return ""
+    return f"{share:.2%} of the pixels, by at most {most} of 255"

@@ -33,6 +33,8 @@ KINDS = {
 }
 # Directives whose body is no MyST.
 VERBATIM = ("code", "code-block", "code-cell", "math", "raw")
+# A role, link, note or formula that its parser has not taken for one.
+_LEFTOVER = re.compile(r"\{[a-z]+(?::[a-z]+)?\}`?|`|\]\(|\]\[|\[\^[^\]]*\]|:::+|\$\$")
 _DIRECTIVE = re.compile(r"\{([^\s}]+)\}\s*(.*)")
 
 
@@ -47,10 +49,11 @@ class Block:
     kind: str
     line: int
     text: str  # the source; a directive's and mathematics' body only
-    name: str = ""  # of a directive
+    name: str = ""  # of a directive; h1 to h6 for a heading
     argument: str = ""  # of a directive; a heading's words
     options: dict[str, str] = field(default_factory=dict)
     label: str = ""  # of a target or of mathematics
+    closed: bool = True  # of what stands in a fence
     prefix: str = ""  # what stands before it in a list or a quotation
     body_line: int = 0
 
@@ -88,13 +91,15 @@ def blocks(source: str, line: int = 1) -> tuple[Block, ...]:
         text = "\n".join(lines[start:end])
         block = Block(KINDS[token.type], line + start, text)
         if block.kind == "heading":
-            block.argument = following.content
+            block.name, block.argument = token.tag, following.content
         elif block.kind == "target":
             block.label = token.content
         elif block.kind == "math":
             block.text, block.label = token.content.strip("\n"), token.info
             block.prefix = lines[start].partition("$$")[0]
         elif token.type in ("fence", "colon_fence"):
+            last = lines[end - 1].rstrip()
+            block.closed = end - start > 1 and last.endswith(token.markup)
             _read_directive(block, token)
         found.append(block)
     for index in range(done, len(lines)):
@@ -130,6 +135,14 @@ def elements(text: str) -> tuple[Element, ...]:
                 kind = token.type.removesuffix("_open")
                 found.append(Element(kind, start, end, words, target))
     return tuple(found)
+
+
+def leftovers(text: str) -> list[str]:
+    """What looks like markup and is none, and images whose file nobody looks for."""
+    tokens = _PARSER.parseInline(text)[0].children or ()
+    words = "".join(token.content for token in tokens if token.type == "text")
+    html = [token.content for token in tokens if token.type == "html_inline"]
+    return _LEFTOVER.findall(words) + [tag[:4] for tag in html if tag[:4] == "<img"]
 
 
 def _read_directive(block: Block, token: Token) -> None:

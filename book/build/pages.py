@@ -26,13 +26,12 @@ HEADING = re.compile(r"\A\s*#{1,6}\s")
 FRONT_MATTER = ("*.md", "*.bib", "figures/*.svg")
 
 
-def write_pages(book: Book) -> Path:
-    """Makes _build/pages/ what the sources say and returns it.
+def write_pages(book: Book, folder: Path) -> None:
+    """Makes the folder what the sources say.
 
     A file that is right already keeps its time stamp, so that Sphinx reads only
     what changed; a file that no source stands behind is removed.
     """
-    folder = book.root / "_build/pages"
     wanted = {folder / name: content for name, content in _files(book)}
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir():
@@ -42,7 +41,6 @@ def write_pages(book: Book) -> Path:
             path.unlink()
     for path, content in wanted.items():
         write_if_changed(path, content)
-    return folder
 
 
 def page_notebook(book: Book, chapter: Chapter) -> NotebookNode:
@@ -55,7 +53,11 @@ def page_notebook(book: Book, chapter: Chapter) -> NotebookNode:
         for group, caption in _cut(list(run)):
             cells += _tabs(chapter, group, before) if tagged else group
             cells += caption
-    return nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
+    # For Sphinx's messages. MyST-NB adds 2; a fence of ours stands one line above.
+    places = [cell.id.partition("_") for cell in cells]
+    lines = [chapter.lines[cell] - 2 - len(fenced) for cell, fenced, _ in places]
+    metadata = METADATA | {"source_map": lines}
+    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
 
 
 def _cut(
@@ -76,7 +78,7 @@ def _cut(
         source = f"{fence}{{figure-of-cells}} {name}\n{caption}\n{fence}"
         yield (
             cells[start : end + 1],
-            [nbformat.v4.new_markdown_cell(source, id=f"{drawing.id}-caption")],
+            [nbformat.v4.new_markdown_cell(source, id=f"{drawing.id}_caption")],
         )
         start = end + 1
     if cells[start:]:
@@ -113,7 +115,7 @@ def _prose(
         )
     fence = ":" * 12
     source = f"{fence}{{framework}} {framework}\n{text}\n{fence}"
-    return nbformat.v4.new_markdown_cell(source, id=f"{cell.id}-{framework}")
+    return nbformat.v4.new_markdown_cell(source, id=f"{cell.id}_{framework}")
 
 
 def _files(book: Book) -> Iterator[tuple[str, bytes]]:

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from html import escape
+from io import BytesIO
 from pathlib import Path
 
 from playwright.sync_api import Browser, Error, Playwright, sync_playwright
@@ -12,6 +13,7 @@ from pypdf.generic import NameObject, TextStringObject
 
 from book.build.html import build_site
 from book.build.source import Book, BookError
+from d2l_lite.files import replacing
 
 NAME = "densenet-in-four-frameworks.pdf"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -88,7 +90,6 @@ def print_site(book: Book, site: Path, browser: Browser) -> Path:
     front = f'<div class="book-cover"><p>{escape(title)}</p><p>{escape(author)}</p>'
     front += f'<p><a href="{address}">{address}</a></p></div>'
     front += '<nav class="book-contents" aria-label="Contents"><h1>Contents</h1></nav>'
-    pdf = book.root / "_build/pdf" / NAME
     page = browser.new_page()
     articles = []
     for document in book.documents:
@@ -97,18 +98,21 @@ def print_site(book: Book, site: Path, browser: Browser) -> Path:
         articles.append(page.evaluate(ARTICLE, request))
     page.evaluate(DOCUMENT, [title, front, articles])
     for _ in range(2):  # the second time with the page numbers of the first
-        page.pdf(path=pdf, outline=True, tagged=True, prefer_css_page_size=True)
-        reader = PdfReader(pdf)
+        pdf = page.pdf(outline=True, tagged=True, prefer_css_page_size=True)
+        reader = PdfReader(BytesIO(pdf))
         places = reader.named_destinations.items()
         numbers = {k: reader.get_destination_page_number(v) + 1 for k, v in places}
         page.evaluate(NUMBERS, numbers)
     titles = page.evaluate(TITLES)
     page.close()
-    writer = PdfWriter(clone_from=pdf)
+    writer = PdfWriter(clone_from=reader)
     writer.add_metadata({"/Author": author})
     name(writer.outline, iter(titles))
-    writer.write(pdf)
-    return pdf
+    path = book.root / "_build/pdf" / NAME
+    path.parent.mkdir(exist_ok=True)
+    with replacing(path, "wb") as file:
+        writer.write(file)
+    return path
 
 
 def name(outline: list, titles: Iterator[str]) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from book.build.inputs import (
     is_executed,
     recorded_inputs,
 )
-from book.build.kernel import CellFault, execute, stderr
+from book.build.kernel import CellFault, execute, stderr, threads
 from book.build.source import FRAMEWORKS, Book, BookError, Chapter
 from book.build.split import read_notebook, serialise, split
 from d2l_lite import TITLES, installed
@@ -111,10 +111,7 @@ def _is_current(task: Task) -> bool:
 
 def _execute_all(book: Book, tasks: list[Task], jobs: int) -> None:
     running: list[str] = []
-    with (
-        tqdm(total=len(tasks), unit="notebook") as progress,
-        ThreadPoolExecutor(jobs) as pool,
-    ):
+    with tqdm(total=len(tasks), unit="notebook") as progress, threads(jobs) as pool:
 
         def work(task: Task) -> None:
             running.append(str(task))
@@ -125,13 +122,9 @@ def _execute_all(book: Book, tasks: list[Task], jobs: int) -> None:
                 running.remove(str(task))
                 progress.set_description(", ".join(running))
 
-        try:
-            for done in as_completed([pool.submit(work, task) for task in tasks]):
-                done.result()
-                progress.update()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for done in as_completed([pool.submit(work, task) for task in tasks]):
+            done.result()
+            progress.update()
 
 
 def _execute(book: Book, task: Task) -> None:

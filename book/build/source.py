@@ -12,13 +12,22 @@ from pathlib import Path
 
 import yaml
 from jupytext.myst import MystMetadataParsingError, myst_to_notebook
-from nbformat import NotebookNode
+from nbformat import NotebookNode, ValidationError
+from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
-from d2l_lite import PACKAGES, TITLES
+from book.build.vocabulary import (
+    CONTENTS,
+    EACH,
+    FRAMEWORKS,
+    FRONT_MATTER,
+    cell_faults,
+    nearest,
+)
+from d2l_lite import TITLES
 
-FRAMEWORKS = tuple(PACKAGES)
-EACH = "each"  # the tag of a cell that every framework has as its own
 _ONLY = re.compile(r"^%[ \t]*only\b([^:\n]*):[ \t]*(\S.*)$", re.MULTILINE)
+_CONFLICT = re.compile(r"^(<{7}|\|{7}|>{7})( |$)", re.MULTILINE)
+_TAGS = re.compile(r"^(?::?tags:|\+\+\+.*\"tags\":)(.*)$")
 
 
 class BookError(Exception):
@@ -27,10 +36,20 @@ class BookError(Exception):
     def __init__(self, text: str, file: str = "", line: int = 0) -> None:
         super().__init__(text, file, line)
         self.text, self.file, self.line = text, file, line
+        self.faults = (self,)
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         return f"{place}: {self.text}" if place else self.text
+
+
+class BookErrors(BookError):
+    """Several faults, of which each has its line of the message."""
+
+    def __init__(self, faults: Iterable[BookError]) -> None:
+        faults = tuple(faults)
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = faults
 
 
 @dataclass(frozen=True)
@@ -72,8 +91,15 @@ class Book:
 
     @cached_property
     def documents(self) -> tuple[str, ...]:
-        """Every document of _toc.yml in order, without suffix (`book/setup`)."""
-        return tuple(_documents(_read_yaml(self.root / "_toc.yml")))
+        """Every document of _toc.yml in order, without suffix (`book/setup`).
+
+        Raises BookError for what Jupyter Book would refuse, and for a page listed
+        twice.
+        """
+        path = self.root / "_toc.yml"
+        documents = tuple(_documents(_read_yaml(path)))
+        _require_contents(path, documents)
+        return documents
 
     @cached_property
     def numbers(self) -> dict[str, int]:
@@ -143,43 +169,56 @@ def read_chapter(path: Path, name: str = "") -> Chapter:
     name = name or path.stem
     file = f"chapters/{name}.md"
     if not path.exists():
-        raise BookError(
-            f"chapters/{name} has no source; write {file} or take the entry out",
-            "_toc.yml",
-        )
+        raise BookError("does not exist", file)
     text = read_text(path, file)
+    text_lines = text.splitlines()
     try:
         notebook = myst_to_notebook(text, add_source_map=True)
     except MystMetadataParsingError as error:
-        raise BookError(str(error), file) from None
-    text_lines = text.splitlines()
+        what = " ".join(str(error).split())
+        place = re.search(r"at line (\d+)", what)
+        raise BookError(what, file, int(place[1]) if place else 1) from None
+    except ValidationError:  # which does not say where
+        what = "tags are different words in brackets: `:tags: [jax, export]`"
+        raise BookError(what, file, _line_of_wrong_tags(text_lines)) from None
     occurrences: Counter[str] = Counter()
     cells, lines = [], {}
+    faults = [
+        BookError(
+            f"unknown front matter {key!r}; {nearest(key, FRONT_MATTER)}", file, 1
+        )
+        for key in notebook.metadata
+        if key not in (*FRONT_MATTER, "source_map", "jupyter")  # Jupytext's own
+    ]
+    for key in FRONT_MATTER:
+        if key not in notebook.metadata:
+            what = f"has no front matter `{key}: …`; begin as the other chapters do"
+            faults.append(BookError(what, file, 1))
     for cell, line in zip(notebook.cells, notebook.metadata.source_map, strict=True):
         if cell.cell_type == "markdown":  # the map counts from 0 and may be blank
             while not text_lines[line].strip():
                 line += 1
             line += 1
-        _require_settings(cell, file, line)
-        for copy in _one_for_each(cell):
+        wrong = [*cell_faults(cell, name.startswith("worksheets/"))]
+        faults += [BookError(what, file, line) for what in wrong]
+        for copy in _one_for_each(cell) if not wrong else ():
             copy.id = cell_id(copy, occurrences)
             lines[copy.id] = line
             cells.append(copy)
+    if faults:
+        raise BookErrors(faults)
     return Chapter(name, path, tuple(cells), lines)
 
 
-def _require_settings(cell: NotebookNode, file: str, line: int) -> None:
-    """Asserts that a code cell's `mystnb: {figure: …, image: …}` holds settings."""
-    settings = cell.metadata.get("mystnb", {})
-    for key in ("mystnb", "figure", "image"):
-        value = settings if key == "mystnb" else settings.get(key, {})
-        if not isinstance(value, dict):
-            what = f"the cell's option `{key}` must hold settings (`name: …`)"
-            raise BookError(f"{what}, not {value!r}", file, line)
-    figure = settings.get("figure")
-    if figure is not None and not (figure.get("name") and figure.get("caption")):
-        what = 'a figure needs both, `figure: {name: fig-…, caption: "…"}`'
-        raise BookError(what, file, line)
+def _line_of_wrong_tags(lines: list[str]) -> int:
+    """The first line whose tags are no list of words; 1 if it cannot be told."""
+    for number, line in enumerate(lines, 1):
+        if match := _TAGS.match(line):
+            value = yaml.safe_load(match[1].rstrip().removesuffix("}"))
+            words = value if isinstance(value, list) else [None]
+            if not all(type(word) is str and value.count(word) == 1 for word in words):
+                return number
+    return 1
 
 
 def _one_for_each(cell: NotebookNode) -> list[NotebookNode]:
@@ -300,20 +339,78 @@ def _documents(entry: dict | list) -> Iterator[str]:
         yield from _documents(entry.get(key, []))
 
 
-def read_text(path: Path, name: str) -> str:
-    """Text of a source; `name` is what a message calls the file."""
+def _require_contents(path: Path, documents: tuple[str, ...]) -> None:
+    """Asserts that Jupyter Book takes the table of contents that lists these."""
+    text = read_text(path, path.name)
+    for key in _keys(yaml.compose(text)):
+        if key.value not in CONTENTS:
+            what = f"unknown key {key.value!r}; {nearest(key.value, CONTENTS)}"
+            raise BookError(what, path.name, key.start_mark.line + 1)
+    lines = text.splitlines()
+    sources = {
+        p.relative_to(path.parent).as_posix() for p in path.parent.glob("*/*.md")
+    }
+    for document in documents:
+        entry = re.compile(rf"\s*(- )?(file|root): *{re.escape(document)}(\.md)?\s*$")
+        places = [number for number, line in enumerate(lines, 1) if entry.match(line)]
+        what = ""
+        if documents.count(document) > 1:
+            what = f"{document} is listed twice; take one entry out"
+        elif f"{document}.md" not in sources:
+            what = f"{document} has no source; write {document}.md, or correct this: "
+            what += nearest(document, [name.removesuffix(".md") for name in sources])
+        if what:
+            raise BookError(what, path.name, places[-1] if places else 1)
     try:
-        return path.read_text(encoding="utf-8")
+        parse_toc_yaml(path)
+    except MalformedError as error:
+        what, _, place = str(error).partition(" @ ")
+        raise BookError(what, path.name, _entry_line(path, place)) from None
+
+
+def _keys(node: yaml.Node | None) -> Iterator[yaml.Node]:
+    """Every key of a YAML file."""
+    for part in node.value if isinstance(node, yaml.CollectionNode) else ():
+        key, value = part if isinstance(part, tuple) else (None, part)
+        if key is not None:
+            yield key
+        yield from _keys(value)
+
+
+def _entry_line(path: Path, place: str) -> int:
+    """The line of an entry of a YAML file, which `/parts/0/chapters/3` names."""
+    node = yaml.compose(path.read_text(encoding="utf-8"))
+    for key in re.findall(r"\w+", place.partition(":")[0]):
+        if isinstance(node, yaml.SequenceNode) and key.isdecimal():
+            node = node.value[int(key)]
+        elif isinstance(node, yaml.MappingNode):
+            node = next((v for k, v in node.value if k.value == key), node)
+    return node.start_mark.line + 1 if node else 1
+
+
+def read_text(path: Path, name: str) -> str:
+    """Text of a source; `name` is what a message calls the file.
+
+    Raises BookError if it is not UTF-8, or holds the marks of an unfinished merge.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise BookError("is not UTF-8; save it as UTF-8", name, line) from None
+    if mark := _CONFLICT.search(text):
+        line = text[: mark.start()].count("\n") + 1
+        raise BookError(f"has a conflict mark, {mark[1]}; finish the merge", name, line)
+    return text
 
 
 def _read_yaml(path: Path) -> dict:
     try:
         content = yaml.safe_load(read_text(path, path.name))
     except (OSError, yaml.YAMLError) as error:
-        raise BookError(f"cannot be read: {error}", path.name) from None
+        place = getattr(error, "problem_mark", None)
+        what = " ".join(f"cannot be read: {error}".split())
+        raise BookError(what, path.name, place.line + 1 if place else 0) from None
     return _mapping({} if content is None else content, path.name)
 
 

@@ -48,6 +48,8 @@ class Exported(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         (name,) = self.arguments
         path = Path(self.env.srcdir).parents[1] / f"chapters/{name}.md"
+        if not path.exists():
+            raise self.error(f"there is no chapters/{name}.md")
         self.env.note_dependency(str(path))
         cells = [c for c in read_chapter(path).cells if "export" in tags(c)]
         parts = []

@@ -75,4 +75,6 @@ class TemporaryBook:
     def _list(self, chapters: list[str]) -> None:
         files = ["book/references", *chapters]
         entries = "".join(f"- file: {file}\n" for file in files)
-        self.write("_toc.yml", f"root: book/index\nchapters:\n{entries}")
+        self.write(
+            "_toc.yml", f"format: jb-book\nroot: book/index\nchapters:\n{entries}"
+        )

@@ -1,15 +1,20 @@
 """Each fault of a book has one exact message; a right book has none."""
 
+from base64 import b64encode
 from collections.abc import Callable
+from io import BytesIO
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_output
+from PIL import Image
 from small_book import CHAPTER, FRONT_MATTER, TemporaryBook
 
 from book.__main__ import main
 from book.build.check import check
 from book.build.inputs import inputs
 from book.build.merge import merged_cells
+from book.build.outputs import unrepeatable
 from book.build.source import FRAMEWORKS, Book, BookError
 from book.build.split import split
 
@@ -24,7 +29,59 @@ NOTEBOOK = "chapters/jax/first.ipynb"
 
 @pytest.fixture(autouse=True)
 def every_framework_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does Sphinx write the pages, which takes seconds: one test lets it do so."""
     monkeypatch.setattr("book.build.check.installed", lambda framework: True)
+    monkeypatch.setattr("book.build.check.write_site", lambda book: [])
+
+
+# Below a front matter of four lines.
+FAULTS = """\
+(first)=
+# First
+
+Prose with {reff}`x`,
+and {ref}`first` and {nosuch}`y`.
+
+```{note}
+:clas: tip
+
+See {badrole}`x`.
+```
+
+### Skipped a level
+
+A [link](#nowhere) and [a page](second.md).
+
+% only jax: so
++++ {"tags": ["jax"]}
+
+Only for JAX,
+{other}`x`.
+
++++
+
+![A plot](no.png)
+
+$$\\nosuch{x}$$
+
+```pyhton
+x = 1
+```
+
+```{exercise} T
+:lable: ex-1
+
+Body.
+```
+
+- item
+
+  {numref}`first`
+
+```{exported} nothing
+f
+```
+"""
 
 
 @pytest.fixture
@@ -251,7 +308,137 @@ def test_what_is_no_page_is_a_problem(right_book: TemporaryBook) -> None:
     ) in problems(right_book)
 
 
+# Titles, labels, and what Sphinx finds
+
+
+def test_what_sphinx_finds_has_the_line_of_the_source(
+    temporary_book: TemporaryBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    settings = (Book().root / "_config.yml").read_text(encoding="utf-8")
+    temporary_book.write("_config.yml", settings)
+    temporary_book.chapters(first=FAULTS, second="(second)=\n# Second\n")
+    found = [line for line in problems(temporary_book) if line.startswith(FIRST)]
+    lines = FAULTS.splitlines()
+    for problem, expected in zip(
+        found,
+        [
+            ("{reff}", 'role "reff"'),
+            ("{nosuch}", 'role "nosuch"'),
+            ("{note}", "Unknown option keys: ['clas']"),
+            ("{badrole}", 'role "badrole"'),
+            ("### Skipped", "header level"),
+            ("(#nowhere)", "not found: 'nowhere'"),
+            ("second.md", "not found: 'second.md'"),
+            ("{other}", 'role "other"'),
+            ("no.png", "not readable: chapters/no.png"),
+            ("nosuch{x}", "Undefined control sequence"),
+            ("```pyhton", "lexer name 'pyhton' is not known"),
+            ("{exercise}", "Unknown option keys: ['lable']"),
+            ("{numref}", "Any number is not assigned: first"),
+            ("{exported}", "there is no chapters/nothing.md"),
+        ],
+        strict=True,
+    ):
+        place, what = expected
+        number = next(n for n, line in enumerate(lines, 5) if place in line)
+        assert problem.startswith(f"{FIRST}:{number}: ") and what in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Words.\n", "1: begins without a title; write `# …` above all other headings"),
+        ("## Part\n\n# First\n", "5: begins without a title; write `# …` above all"),
+        ("# First\n\n# Last\n", "7: a second title, 'Last'; write `## …`, a page has"),
+        ("# First\n\na\n=====\nb\n", "7: a second title, 'a'; write `## …`, a page"),
+        ("# First\n\n<<<<<<< a\n", "7: has a conflict mark, <<<<<<<; finish the merge"),
+        ("# First\n\n>>>>>>> a\n", "7: has a conflict mark, >>>>>>>; finish the merge"),
+        ("# First\n\nA\nnote[^1].\n", "8: '[^1]' is no markup of the book; correct"),
+        ("# First\n\nA [link][to].\n", "7: '][' is no markup of the book; correct"),
+        ("# First\n\nAn `open quote.\n", "7: '`' is no markup of the book; correct"),
+        ("# First\n\n<img src='a'>\n", "7: '<img' is no markup of the book; correct"),
+        ("# First\n\n{ref} `a`\n", "7: '{ref}' is no markup of the book; correct"),
+        (
+            "# First\n\n```{note}\nA\n",
+            "7: what begins here has no end; close its fence",
+        ),
+        ("# First\n\n```{code-cell}\n1\n", "7: what begins here has no end; close"),
+        ("(a)=\n# First\n\n(A)=\n## B\n", "9: the label 'A' stands in chapters/first"),
+        ("(first)=\n# A\n\n$$\nx\n$$ (first)\n", "8: the label 'first' stands in"),
+    ],
+)
+def test_what_a_page_would_show_or_lose(
+    temporary_book: TemporaryBook, text: str, message: str
+) -> None:
+    temporary_book.chapters(first=text)
+    found = [line for line in problems(temporary_book) if line.startswith(FIRST)]
+    assert [line.startswith(f"{FIRST}:{message}") for line in found] == [True]
+
+
+@pytest.mark.parametrize("tag", ["hide-input", "each"])
+def test_two_figures_of_one_name(temporary_book: TemporaryBook, tag: str) -> None:
+    drawing = "```{code-cell}\n---\ntags: [TAG]\nmystnb:\n  figure: {name: fig-a, "
+    drawing += "caption: It}\n---\n1\n```\n\n"
+    text = "# First\n\n" + drawing.replace("TAG", tag) * 2
+    temporary_book.chapters(first=text)
+    assert problems(temporary_book)[0] == (
+        f"{FIRST}:16: the label 'fig-a' stands in chapters/first.md, too; rename one"
+    )
+
+
+def test_faults_of_all_sources_are_named_at_once(temporary_book: TemporaryBook) -> None:
+    wrong = "```{code-cell}\n:tags: [jx]\n1\n```\n"
+    temporary_book.chapters(first=f"# A\n\n{wrong}\n{wrong}", second=f"# B\n\n{wrong}")
+    temporary_book.write("book/index.md", "# C\n\n=======\n>>>>>>> theirs\n")
+    assert [line.partition(": ")[0] for line in problems(temporary_book)] == [
+        "book/index.md:4",
+        f"{FIRST}:7",
+        f"{FIRST}:12",
+        "chapters/second.md:7",
+    ]
+
+
+def test_a_folder_of_no_framework(right_book: TemporaryBook) -> None:
+    right_book.write("chapters/mxnt/first.ipynb", "{}")
+    assert problems(right_book) == [
+        "chapters/mxnt:1: no framework is called 'mxnt'; did you mean mxnet?"
+    ]
+
+
 # Outputs
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("saved in /home/me/x", "a path, '/home/me/x'"),
+        ("PosixPath('/work/me')", "a path, '/work/me'"),
+        (r"C:\Users\me", r"a path, 'C:\\Users\\me'"),
+        ("<B object at 0x7f001234abcd>", "an address in memory, '0x7f001234abcd'"),
+        ("2026-11-30", "a date, '2026-11-30'"),
+        ("30 November 2026", "a date, '30 November 2026'"),
+        ("at 01:37:08", "a time, '01:37:08'"),
+        ("at 12:30", "a time, '12:30'"),
+        ("100% [00:03<00:00]", "a time, '00:03<0'"),
+        ("12.5 ms ± 3 µs", "a time, '12.5 ms'"),
+        ("0.12 s/step", "a time, '0.12 s'"),
+        ("elapsed: 0.12", "a time, 'elapsed: 0'"),
+        ("1796004000.123", "a time, '1796004000.123'"),
+        ("../files/memory/x.csv, https://example.org/home/x, 1/2/3, N/A", None),
+        ("x[10:20], 0x1f, 3 steps, 1700000000 parameters, ~/x/y", None),
+    ],
+)
+def test_what_differs_at_the_next_execution(text: str, kind: str | None) -> None:
+    stream = new_output("stream", text=text)
+    html = new_output("display_data", data={"text/html": f"<p>{text}</p>"})
+    for output in (stream, html):
+        cell = new_code_cell("", outputs=[output])
+        found = [what.partition(", which")[0] for what in unrepeatable(cell)]
+        assert found == ([kind] if kind else [])
+        cell.metadata.tags = ["recorded"]
+        kept = bool(kind) and not kind.startswith(("a date", "a time"))
+        assert bool(list(unrepeatable(cell))) == kept
 
 
 def test_a_cell_that_was_never_executed(temporary_book: TemporaryBook) -> None:
@@ -274,6 +461,11 @@ def test_a_cell_that_was_never_executed(temporary_book: TemporaryBook) -> None:
         (
             {"output_type": "error", "ename": "E", "evalue": "", "traceback": []},
             "shows an error; mend the cell and run `python -m book run`",
+        ),
+        (
+            {"output_type": "stream", "name": "stdout", "text": "/tmp/me"},
+            "shows a path, '/tmp/me', which differs the next time or elsewhere; "
+            "leave it out",
         ),
         (
             PICTURE,
@@ -391,8 +583,35 @@ def test_drawings_that_rounding_has_moved(
     if alike:
         assert 'x="1"' in str(merged_cells(book, book.chapters[0])[-1].outputs)
     else:
-        with pytest.raises(BookError, match="this shared cell differs: TensorFlow"):
+        message = r"TensorFlow shows the picture of PyTorch but for rounding \(at most "
+        with pytest.raises(BookError, match=message + r"0\.02 points\); draw it from"):
             merged_cells(book, book.chapters[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (201, r"but for rounding \(6\.25% of the pixels, by at most 1 of 255\); draw"),
+        (90, 'TensorFlow shows \'{"data": '),
+    ],
+)
+def test_pictures_that_rounding_has_changed(
+    temporary_book: TemporaryBook,
+    pretend_execution: Callable,
+    value: int,
+    message: str,
+) -> None:
+    book = temporary_book.chapters(first="```{code-cell}\ndraw()\n```\n")
+    split(book)
+    for name in FRAMEWORKS:
+        picture, file = Image.new("L", (4, 4), 200), BytesIO()
+        picture.putpixel((1, 1), value if name == "tensorflow" else 200)
+        picture.save(file, "PNG")
+        data = {"image/png": b64encode(file.getvalue()).decode()}
+        output = {"output_type": "display_data", "data": data, "metadata": {}}
+        pretend_execution(book.root / f"chapters/{name}/first.ipynb", output)
+    with pytest.raises(BookError, match=message):
+        merged_cells(book, book.chapters[0])
 
 
 def test_outputs_of_a_cell_tagged_each_may_differ(

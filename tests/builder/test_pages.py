@@ -30,9 +30,10 @@ def page(book: Book) -> list[nbformat.NotebookNode]:
     return page_notebook(book, book.chapters[0]).cells
 
 
-def test_tree_is_complete(temporary_book):
+def test_tree_is_complete(temporary_book, tmp_path):
     book = temporary_book.chapters(first=f"# First\n\n{GROUP}")
-    folder = write_pages(book)
+    folder = tmp_path / "pages"
+    write_pages(book, folder)
     for name in (
         "book/index.md",
         "book/references.bib",
@@ -43,23 +44,25 @@ def test_tree_is_complete(temporary_book):
     nbformat.validate(nbformat.read(folder / "chapters/first.ipynb", as_version=4))
 
 
-def test_only_what_changed_is_written(temporary_book):
+def test_only_what_changed_is_written(temporary_book, tmp_path):
     first, second = "# First\n", "# Second\n"
-    folder = write_pages(temporary_book.chapters(first=first, second=second))
+    folder = tmp_path / "pages"
+    write_pages(temporary_book.chapters(first=first, second=second), folder)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
     book = temporary_book.edit("chapters/second.md", "# Second", "# Other")
-    write_pages(book)
+    write_pages(book, folder)
     after = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
     changed = {path.name for path in after if after[path] != before[path]}
     assert {name for name in changed if "." in name} == {"second.ipynb"}
 
 
-def test_what_is_gone_is_removed(temporary_book):
-    folder = write_pages(temporary_book.chapters(first="# First\n"))
+def test_what_is_gone_is_removed(temporary_book, tmp_path):
+    folder = tmp_path / "pages"
+    write_pages(temporary_book.chapters(first="# First\n"), folder)
     stray = folder / "old/page.md"
     stray.parent.mkdir()
     stray.write_text("# Old\n")
-    write_pages(temporary_book.chapters(second="# Second\n"))
+    write_pages(temporary_book.chapters(second="# Second\n"), folder)
     assert not (folder / "chapters/first.ipynb").exists()
     assert not stray.parent.exists()
 
@@ -91,12 +94,12 @@ def test_missing_tab_says_why(temporary_book):
 def test_cell_of_two_frameworks_is_in_both_tabs(temporary_book):
     text = "# First\n\n" + "".join(
         f"```{{code-cell}} ipython3\n:tags: [{pair}]\n\nx = 1\n```\n\n"
-        for pair in ("pytorch, mxnet, plot", "tensorflow, jax")
+        for pair in ("pytorch, mxnet, hide-input", "tensorflow, jax")
     )
     cells = page(temporary_book.chapters(first=text))[1:]
     assert [set(tags(cell)) for cell in cells] == [
-        {"pytorch", "plot"},
-        {"mxnet", "plot"},
+        {"pytorch", "hide-input"},
+        {"mxnet", "hide-input"},
         {"tensorflow"},
         {"jax"},
     ]
@@ -156,8 +159,8 @@ def test_site_is_refused_until_the_last_warning_is_gone(temporary_book):
     text = f"# First\n\n![A plot](no.png)\n\n$$\\nosuch{{x}} + \\half$$ (a)\n\n{GROUP}"
     text += f"\n\n```{{code-cell}}\n{drawing}\n```\n\nAs {{numref}}`fig-a`.\n"
     temporary_book.chapters(first=text)
-    book = temporary_book.edit("_toc.yml", "root:", "format: jb-book\nroot:")
     temporary_book.write("book/index.md", TABS)
+    book = Book(temporary_book.root)
     split(book)
     for _ in range(2):
         with pytest.raises(BookError) as refused:
@@ -183,3 +186,13 @@ def test_site_is_refused_until_the_last_warning_is_gone(temporary_book):
     assert notes == ["PyTorch", "TensorFlow"]
     assert html.index("Only jax.") < html.index("Only theano.")
     assert (site / "notebooks/jax/first.ipynb").is_file()
+
+    # A refused build changes no page of the site, and what it read is not used again.
+    unfinished = book.root / "_build/.doctrees/unfinished"
+    assert not unfinished.exists()
+    whole = {path: path.read_bytes() for path in site.rglob("*.html")}
+    temporary_book.edit("chapters/first.md", "# First", "# Other\n\nSee {reff}`a`.")
+    with pytest.raises(BookError, match=r"^chapters/first\.md:7: Unknown .* \"reff\""):
+        build_site(Book(book.root))
+    assert {path: path.read_bytes() for path in site.rglob("*.html")} == whole
+    assert unfinished.exists()

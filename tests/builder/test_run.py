@@ -1,15 +1,21 @@
 """Notebooks are executed when they must be, and a fault leaves them as they were."""
 
+import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from errno import ENOSPC
+from concurrent.futures import ThreadPoolExecutor
+from errno import EACCES, ENOENT, ENOSPC, EROFS
 from pathlib import Path
 
 import nbformat
 import pytest
+from filelock import FileLock
 from small_book import CHAPTER, TemporaryBook
 
+from book import serve
 from book.__main__ import main
 from book.build import run as runner
 from book.build.files import write_if_changed
@@ -17,6 +23,7 @@ from book.build.inputs import ENVIRONMENT
 from book.build.source import Book, BookError
 from book.build.split import serialise
 
+NOTEBOOK = "chapters/jax/first.ipynb"
 # Each execution leaves a line in a file beside the notebook.
 COUNTED = """\
 # Counted
@@ -309,6 +316,106 @@ def test_the_builder_imports_no_framework() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=root
     )
     assert result.stdout == "[]\n"
+
+
+def test_ctrl_c_ends_the_kernel_and_says_one_line(
+    temporary_book: TemporaryBook, capsys: pytest.CaptureFixture
+) -> None:
+    code = (
+        "import os, signal, time\nprint(os.getpid(), file=open('pid', 'w'))\n"
+        "os.kill(os.getppid(), signal.SIGINT)\ntime.sleep(600)\n"
+    )
+    temporary_book.chapters(first=f"# First\n\n```{{code-cell}}\n{code}```\n")
+    main(["split"], temporary_book.root)
+    path = temporary_book.root / NOTEBOOK
+    before = path.read_bytes()
+    capsys.readouterr()
+    assert main(["run", "--framework", "jax"], temporary_book.root) == 130
+    assert capsys.readouterr().err.endswith("\nStopped; what is finished stays.\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(path.with_name("pid").read_text()), 0)
+    assert path.read_bytes() == before
+
+
+def test_a_second_build_waits_for_the_first(
+    temporary_book: TemporaryBook, capsys: pytest.CaptureFixture
+) -> None:
+    temporary_book.chapters(first=COUNTED)
+    (temporary_book.root / "_build").mkdir()
+    path = temporary_book.root / NOTEBOOK
+    with ThreadPoolExecutor(1) as pool:
+        with FileLock(temporary_book.root / "_build/.lock"):
+            second = pool.submit(main, ["split"], temporary_book.root)
+            while not (said := capsys.readouterr().err):
+                time.sleep(0.01)
+            assert not path.exists()
+        assert second.result() == 0
+    assert said == (
+        "Another command builds this book; this one waits until it has ended.\n"
+    )
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (EROFS, "Read-only file system; take a copy in which you may write"),
+        (EACCES, "Permission denied; take a copy in which you may write"),
+        (ENOSPC, "No space left on device; free some space and call it again"),
+        (ENOENT, None),  # no fault of the machine
+    ],
+)
+def test_what_the_machine_refuses_is_one_line(
+    temporary_book: TemporaryBook,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    number: int,
+    message: str | None,
+) -> None:
+    def refuse(path: Path, *arguments: object, **options: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    temporary_book.chapters(first=CHAPTER)
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    if message is None:
+        with pytest.raises(FileNotFoundError):
+            main(["run"], temporary_book.root)
+        return
+    assert main(["run"], temporary_book.root) == 1
+    assert capsys.readouterr().err == f"{temporary_book.root}/_build: {message}\n"
+
+
+def test_a_full_disk_while_sphinx_writes_is_one_line(
+    temporary_book: TemporaryBook,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    said = "Exception occurred:\\nOSError: [Errno 28] No space left on device"
+    monkeypatch.setattr("book.build.sphinx.BUILD", f"import sys; sys.exit('{said}')")
+    temporary_book.chapters(first="# First\n")
+    assert main(["site"], temporary_book.root) == 1
+    assert capsys.readouterr().err == (
+        "No space left on device; free some space and call it again\n"
+    )
+
+
+def test_serving_says_what_is_missing_or_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    missing = "There is no site yet: `make book` builds it."
+    assert serve.main("0", tmp_path) == missing
+    (tmp_path / "index.html").write_text("")
+    with socket.create_server(("localhost", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert serve.main(port, tmp_path) == (
+            f"Port {port}: Address already in use. "
+            "Take another: `make serve PORT=8001`."
+        )
+    for port in ("99999", "http"):
+        assert serve.main(port, tmp_path) == (
+            f"Port {port}: no number from 1024 to 65535. "
+            "Take another: `make serve PORT=8001`."
+        )
 
 
 def test_a_failed_write_leaves_the_old_file(

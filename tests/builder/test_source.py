@@ -23,7 +23,8 @@ def test_documents_come_in_the_order_of_the_table_of_contents(
     temporary_book.chapters(first=CHAPTER, second=CHAPTER)
     temporary_book.write(
         "_toc.yml",
-        "root: book/index\nparts:\n- chapters:\n  - file: chapters/second\n"
+        "format: jb-book\nroot: book/index\nparts:\n- chapters:\n"
+        "  - file: chapters/second\n"
         "    sections:\n    - file: chapters/first.md\n",
     )
     book = Book(temporary_book.root)
@@ -57,7 +58,7 @@ def test_a_run_of_tagged_cells_is_one_group(temporary_book: TemporaryBook) -> No
 EACH = """\
 ```{code-cell} ipython3
 ---
-tags: [each, plot]
+tags: [each, hide-input]
 mystnb:
   figure: {name: curves, caption: It learns}
   image: {alt: "Curves of {framework}."}
@@ -72,7 +73,7 @@ def test_a_cell_tagged_each_is_one_for_each_framework(
 ) -> None:
     (chapter,) = temporary_book.chapters(first=EACH).chapters
     assert [tags(cell) for cell in chapter.cells] == [
-        (name, "plot") for name in FRAMEWORKS
+        (name, "hide-input") for name in FRAMEWORKS
     ]
     alts = [cell.metadata.mystnb.image.alt for cell in chapter.cells]
     assert alts[0] == "Curves of PyTorch." and alts[3] == "Curves of MXNet."
@@ -114,7 +115,7 @@ def test_equal_cells_have_different_ids(temporary_book: TemporaryBook) -> None:
 def test_a_chapter_without_source_is_named(temporary_book: TemporaryBook) -> None:
     book = temporary_book.chapters(first=CHAPTER)
     (temporary_book.root / "chapters/first.md").unlink()
-    with pytest.raises(BookError, match=r"_toc.yml: chapters/first has no source"):
+    with pytest.raises(BookError, match=r"_toc.yml:5: chapters/first has no source"):
         _ = book.chapters
 
 
@@ -189,7 +190,7 @@ def test_a_figure_without_name_or_caption_is_named(
         _ = temporary_book.chapters(first=text).chapters
 
 
-def test_the_readme_opens_a_notebook_of_this_repository() -> None:
+def test_the_readme_lists_the_chapters_and_opens_a_notebook() -> None:
     book = Book()
     readme = (book.root / "README.md").read_text(encoding="utf-8")
     url, branch, path = re.search(
@@ -197,3 +198,8 @@ def test_the_readme_opens_a_notebook_of_this_repository() -> None:
     ).groups()
     assert (f"https://github.com/{url}", branch) == book.repository
     assert (book.root / path).is_file()
+    table = readme.partition("| chapter |")[2].partition("\n\n")[0]
+    titles = read_labels(book).titles
+    assert [row.split("|")[1].strip() for row in table.splitlines()[2:]] == [
+        titles[f"chapters/{name}"] for name in book.chapter_names
+    ]

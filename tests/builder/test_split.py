@@ -64,7 +64,7 @@ def test_the_first_cell_installs_in_colab_and_on_kaggle_only(
     name: str,
     place: str,
 ) -> None:
-    book = temporary_book.chapters(first=CHAPTER, second=CHAPTER)
+    book = temporary_book.chapters(first=CHAPTER, second="# Second\n")
     temporary_book.write(f"chapters/files/second/{name}", "1")
     split(book)
     banner, first = read(book, framework, "second").cells[:2]
@@ -176,7 +176,7 @@ def test_a_second_split_changes_no_file(temporary_book: TemporaryBook) -> None:
 def test_only_the_selected_notebooks_are_written(
     temporary_book: TemporaryBook,
 ) -> None:
-    book = temporary_book.chapters(first=CHAPTER, second=CHAPTER)
+    book = temporary_book.chapters(first=CHAPTER, second="# Second\n")
     split(book, book.chapters[1:], ["jax"])
     notebooks = temporary_book.root.glob("chapters/*/*.ipynb")
     assert [book.relative(path) for path in notebooks] == ["chapters/jax/second.ipynb"]
@@ -204,13 +204,13 @@ def test_a_prose_edit_keeps_outputs_and_a_code_edit_drops_its_own(
 
 def test_only_useful_metadata_stays(temporary_book: TemporaryBook) -> None:
     text = (
-        "```{code-cell} ipython3\n---\ntags: [nbval-skip]\nname: x\n"
+        "```{code-cell} ipython3\n---\ntags: [hide-input]\n"
         "mystnb: {image: {alt: A line}}\n---\n1\n```\n"
     )
     book = temporary_book.chapters(first=text)
     split(book)
     metadata = read(book, "jax").cells[-1].metadata
-    assert metadata == {"tags": ["nbval-skip"], "mystnb": {"image": {"alt": "A line"}}}
+    assert metadata == {"tags": ["hide-input"], "mystnb": {"image": {"alt": "A line"}}}
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ TRANSLATIONS = {
         "- one\n\n  > **Note**\n  >\n  > Mind.",
     ),
     "directive in a quotation": ("> ```{math}\n> x\n> ```", ">\n> $$\n> x\n> $$\n>"),
-    "unknown role": ("{term}`growth rate <k>`", "growth rate"),
+    "role of a text": ("{abbr}`growth rate <k>`", "growth rate"),
 }
 
 
@@ -348,7 +348,9 @@ def test_what_cells_draw_has_one_number_and_a_caption(
     temporary_book.chapters(first=DRAWN, second=second)
     parts = "{chapters: [{file: book/references}]}, {numbered: true, chapters: "
     parts += "[{file: chapters/second}, {file: chapters/first}]}"
-    temporary_book.write("_toc.yml", f"root: book/index\nparts: [{parts}]\n")
+    temporary_book.write(
+        "_toc.yml", f"format: jb-book\nroot: book/index\nparts: [{parts}]\n"
+    )
     book = Book(temporary_book.root)
     split(book)
     for framework in ("pytorch", "mxnet"):
