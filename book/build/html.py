@@ -16,6 +16,8 @@ from book.build.worksheets import copy_worksheets
 
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 PACKAGE = Path(__file__).parents[2]
+# Published pages that have another name now: the old document and the new one.
+RENAMED: dict[str, str] = {}
 
 
 def build_site(book: Book) -> Path:
@@ -27,7 +29,7 @@ def build_site(book: Book) -> Path:
     run_jupyter_book(book)
     site = book.root / "_build/html"
     check_pages(book, site)
-    write_front_door(book, site)
+    write_redirects(book, site)
     copy_notebooks(book, site)
     copy_worksheets(book, site)
     return site
@@ -70,18 +72,32 @@ def check_pages(book: Book, site: Path) -> None:
                 path.unlink()
 
 
-def write_front_door(book: Book, site: Path) -> None:
-    """Writes index.html, which leads to the first page and says so to machines too."""
-    first = book.documents[0]
+def write_redirects(book: Book, site: Path) -> None:
+    """Writes index.html, which leads to the first page, and a page for each old name.
+
+    Raises:
+        BookError: RENAMED names a page of the book, or leads to none.
+    """
+    for old, new in {"index": book.documents[0], **RENAMED}.items():
+        if old in book.documents or new not in book.documents:
+            what = f"RENAMED: {old!r} must not be in _toc.yml, {new!r} must be"
+            raise BookError(what, "book/build/html.py")
+        path = site / f"{old}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target = os.path.relpath(site / f"{new}.html", path.parent)
+        path.write_text(redirect(book, new, target), encoding="utf-8")
+
+
+def redirect(book: Book, document: str, target: str) -> str:
+    """A page that leads to a document, and says so to machines too."""
     title = escape(str(book.config["title"]))
-    (site / "index.html").write_text(
+    return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{title}</title>\n"
-        f'<link rel="canonical" href="{book.url(first)}">\n'
-        f"<script>location.replace('{first}.html' + location.search)</script>\n"
-        f'<noscript><meta http-equiv="refresh" content="0; url={first}.html">'
-        "</noscript>\n</head>\n"
-        f'<body><main><h1><a href="{first}.html">{title}</a></h1></main></body>\n'
-        "</html>\n",
-        encoding="utf-8",
+        f'<link rel="canonical" href="{book.url(document)}">\n'
+        f"<script>location.replace('{target}' + location.search + location.hash)"
+        "</script>\n"
+        f'<noscript><meta http-equiv="refresh" content="0; url={target}"></noscript>\n'
+        f'</head>\n<body><main><h1><a href="{target}">{title}</a></h1></main></body>\n'
+        "</html>\n"
     )
