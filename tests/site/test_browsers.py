@@ -3,12 +3,19 @@
 from io import BytesIO
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
 from d2l_lite import TITLES
 
 BLOCKS = "chapters/dense_blocks"
+# Letters at seven times the paper's brightness, WCAG 1.4.6.
+ENHANCED = {
+    "preload": False,
+    "runOnly": {"type": "rule", "values": ["color-contrast-enhanced"]},
+    "rules": {"color-contrast-enhanced": {"enabled": True}},
+}
 # As where cookies are blocked.
 KEEPS_NOTHING = """
 for (const name of ["localStorage", "sessionStorage"]) {
@@ -89,3 +96,41 @@ def test_without_scripts_nothing_is_dead(plain):
     assert all(link.is_visible() for link in contents.all())
     names = page.locator(".framework-tabs").first.locator(".framework-name")
     assert names.all_inner_texts() == list(TITLES.values())
+
+
+COLOURS = """(selector) => [...document.querySelectorAll(selector)].map(element => {
+    const { borderBottomColor, backgroundColor, color } = getComputedStyle(element);
+    return [borderBottomColor, backgroundColor, color];
+})"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_chosen_shows_in_forced_colours(visit, scheme):
+    tab = visit()
+    tab.page.emulate_media(forced_colors="active", color_scheme=scheme)
+    page = tab.go(BLOCKS, "?framework=jax")
+    for kind in (".framework-tab", ".framework-choices > label"):
+        bars = [bar for bar, _, _ in page.evaluate(COLOURS, kind)][:4]
+        assert bars[2] not in bars[:2] + bars[3:]
+    page.keyboard.press("c")
+    buttons = ".framework-button[name]"
+    (_, *pressed), (_, *other) = page.evaluate(COLOURS, buttons)
+    assert pressed != other and pressed[0] != pressed[1]
+    # Drawings stand on their own paper.
+    drawings = page.evaluate(COLOURS, ".bd-article img[src$='.svg']")
+    assert {paper for _, paper, _ in drawings} == {"rgb(255, 255, 255)"}
+    page = tab.go("book/explorer")
+    signs = {colour for _, colour, _ in page.evaluate(COLOURS, ".explorer .legend i")}
+    assert len(signs) == 5
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_more_contrast_is_given_to_who_asks_for_it(visit, scheme):
+    page = visit().go(BLOCKS)
+    page.emulate_media(contrast="more", color_scheme=scheme)
+    kinds = ".framework-tab[aria-selected=false], .bd-sidebar-primary a, .bd-article p"
+    texts = {colour for _, _, colour in page.evaluate(COLOURS, kinds)}
+    black, white = "rgb(0, 0, 0)", "rgb(255, 255, 255)"
+    assert (black if scheme == "light" else white) in texts
+    found = Axe().run(page, options=ENHANCED).response["violations"]
+    assert [node["html"] for rule in found for node in rule["nodes"]] == []
