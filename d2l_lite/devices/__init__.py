@@ -1,9 +1,10 @@
 """Training on several devices: each framework's own engine, a module each."""
 
+import ctypes
 import importlib
 import os
-import threading
-import time
+import signal
+import sys
 
 # The variable in which a launcher tells its processes which one it is.
 LAUNCHER = "D2L_LITE_LAUNCHER"
@@ -30,16 +31,14 @@ def provide(framework: str, count: int) -> None:
 
 
 def end_with_launcher() -> None:
-    """Have this process end within a second after the one that launched it, if any."""
+    """On Linux, have this process killed when the one that launched it ends, if any."""
     # torchrun's processes have its name for the run.
     if LAUNCHER not in os.environ and "TORCHELASTIC_RUN_ID" not in os.environ:
         return
-    parent = int(os.environ.get(LAUNCHER) or os.getppid())
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        # As after kill -9, which files survive: nobody waits for the status.
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    launcher = int(os.environ.get(LAUNCHER) or os.getppid())
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1  # of <sys/prctl.h>
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        # It may have ended before.
+        if os.getppid() != launcher:
+            os.kill(os.getpid(), signal.SIGKILL)

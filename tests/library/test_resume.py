@@ -126,12 +126,15 @@ def children(process):
 @pytest.mark.skipif("pytorch" not in FRAMEWORKS, reason="needs PyTorch")
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux's /proc")
 def test_processes_end_with_the_one_that_started_them(data, tmp_path):
-    running = training("pytorch", data, tmp_path / "run", devices=2, epochs=10_000)
-    while len(workers := children(running.pid)) < 2 and running.poll() is None:
-        time.sleep(0.05)
-    running.kill()
-    running.communicate()
-    deadline = time.monotonic() + 30
-    while any(Path(f"/proc/{worker}").exists() for worker in workers):
-        assert time.monotonic() < deadline
+    folder, options = tmp_path / "run", {"devices": 2, "epochs": 10_000}
+    with training("pytorch", data, folder, **options) as running:
+        while len(workers := children(running.pid)) < 2 and running.poll() is None:
+            time.sleep(0.05)
+        running.kill()
+    deadline = time.monotonic() + 20
+    while left := [worker for worker in workers if Path(f"/proc/{worker}").exists()]:
+        if time.monotonic() > deadline:
+            for worker in left:
+                os.kill(worker, signal.SIGKILL)
+            pytest.fail(f"{len(left)} processes still run")
         time.sleep(0.05)
