@@ -65,7 +65,8 @@ class Record:
             "test": _shown(self.result.get("test_accuracy"), ".4f"),
             "s/epoch": _shown(seconds, ".0f"),
             "images/s": _shown(self.result.get("images_per_second"), ".0f"),
-            "MiB": _shown(self.result.get("peak_memory_mib"), ","),
+            # Windows does not tell it.
+            "MiB": _shown(self.result.get("peak_memory_mib") or None, ","),
         }
 
 

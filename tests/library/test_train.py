@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
+import subprocess
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from d2l_lite.command import command_line, compare, environment, train_options
 from d2l_lite.training.history import History
 from d2l_lite.training.state import TrainingDiverged
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif("pytorch" not in FRAMEWORKS, reason="needs PyTorch")
 
 
@@ -562,3 +566,15 @@ def test_memory_is_counted_in_mib():
     block = np.ones(256 * 2**20, np.uint8)
     assert environment.peak_memory() >= before
     assert environment.peak_memory() >= block.nbytes >> 20
+
+
+def test_what_the_documented_commands_write_is_ignored():
+    text = (ROOT / "book" / "command_line.md").read_text(encoding="utf-8")
+    written = re.findall(
+        r"--out (\S+)|convert \S+ (\S+)|d2l\.save\(net, \"(.+?)\"", text
+    )
+    paths = ["".join(one) for one in written]
+    assert {"runs/short", "curves.png", "net.safetensors"} < set(paths)
+    command = ["git", "check-ignore", "--no-index", *paths]
+    ignored = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ignored.stdout.splitlines() == paths
