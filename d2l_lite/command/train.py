@@ -85,14 +85,15 @@ def train(
         _check_folder(folder, resume)
     with locked(folder) if trainer.primary else nullcontext():
         run = RunFolder(folder, module, trainer.primary)
-        _check_same(options.table(), run)
+        if trainer.primary:
+            _check_same(options.table(), run)
         result, epochs = read_result(folder), options.max_epochs
         # A finished run may have lost its state, which is its largest file.
         if result and result["epochs"] == epochs and run.finished in (0, epochs):
             return result
         data = _data(options)
         run.about = options.table() | _fingerprint(data)
-        if run.kept:
+        if run.kept and trainer.primary:
             _check_same(run.about, run)
             _check_epochs(options, trainer, data, run)
         run.begin = partial(_note, options, folder, module)
