@@ -16,7 +16,13 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from d2l_lite import DataError
 from d2l_lite.command import compare
 from d2l_lite.command.train import processes, train
-from d2l_lite.command.train_options import OptionError, TrainOptions, defaults
+from d2l_lite.command.train_options import (
+    OptionError,
+    TrainOptions,
+    as_typed,
+    defaults,
+    options_named,
+)
 from d2l_lite.files import at_home
 from d2l_lite.networks import checkpoints
 from d2l_lite.networks.weights import is_trainable
@@ -52,6 +58,10 @@ class Train(TrainOptions):
     config: Annotated[Path | None, arg(metavar="FILE")] = None
     quiet: Annotated[bool, FlagCreatePairsOff, SHOWN] = False
     json: Annotated[bool, FlagCreatePairsOff, SHOWN] = False
+
+    def __post_init__(self) -> None:
+        with options_named():
+            super().__post_init__()
 
     def run(self) -> str:
         if count := processes(self):
@@ -94,7 +104,7 @@ class Plot(Runs):
     Example: python -m d2l_lite plot runs/* --out curves.png
 
     Args:
-        out: PNG file to write.
+        out: file to write; its name ends in .png, .svg or .pdf.
     """
 
     out: Annotated[Path, arg(metavar="FILE")] = Path("curves.png")
@@ -246,7 +256,10 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, TrainingDiverged):
-        return f"{error}, in another folder: this one keeps the last good state"
+        epochs = len(error.history)
+        good = f", in another folder: this one keeps epoch {epochs}, the last good one"
+        remedy = f"take a smaller --learning-rate{good if epochs else ''}"
+        return f"{as_typed(error.found)}; {remedy}"
     return str(error)
 
 

@@ -99,6 +99,11 @@ class History:
             except ValueError:
                 found = f"{','.join(row)!r} is not {len(header)} numbers"
                 raise ValueError(f"{path}, line {number}: {found}") from None
+            if (epoch := history.epoch[-1]) != len(history):
+                raise ValueError(
+                    f"{path}, line {number}: epoch {epoch} in place of {len(history)}: "
+                    "a line is missing, moved or doubled; put it where it belongs"
+                )
         return history
 
     def plot(self) -> "Figure":

@@ -155,8 +155,8 @@ class Trainer:
         images = self.epoch_images(data.train)
         mode = self.progress if self.primary else "none"
         progress = reporter(mode, self.max_epochs, images, len(history) * images)
-        progress.begin(self._where())
         try:
+            progress.begin(self._where())
             while len(history) < self.max_epochs:
                 row = self._train_epoch(step, data.train, rng, history, progress)
                 loss, accuracy = self.evaluate(model, data.validation)
@@ -211,6 +211,14 @@ class Trainer:
             "learning_rate": rate,
             "seconds": time.perf_counter() - start,
         }
+
+    def same_rates(self, train: Any, epochs: int, finished: int) -> bool:
+        """Whether the `finished` epochs of a training of `epochs` had these rates."""
+        steps, factor = self._steps(train), SCHEDULES[self.schedule]
+        return all(
+            factor(step, steps * epochs) == factor(step, steps * self.max_epochs)
+            for step in range(steps * finished)
+        )
 
     def _rate(self, number: int, total: int) -> float:
         """The learning rate of a step; steps count from 0 over all epochs."""
