@@ -3,11 +3,9 @@
 The canonical names are explained in chapters/four_frameworks.md.
 """
 
-import importlib
 import io
 import re
 import shlex
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from d2l_lite import PACKAGES, installation, installed
+from d2l_lite import installation
 from d2l_lite.checks import check_real
 from d2l_lite.networks import weights, zoo
 from d2l_lite.networks.file_kinds import PYTORCH, other_kind
@@ -111,8 +109,8 @@ def convert(
 ) -> tuple[Arrays, dict[str, Any]]:
     """Write a checkpoint as float32 canonical weights, which `load` reads everywhere.
 
-    Names and shapes are compared with the network, built in an installed framework.
-    Returns the arrays and what `read` knows of them.
+    Names and shapes are compared with those of the network. Returns the arrays and what
+    `read` knows of them.
 
     Args:
         source: the checkpoint.
@@ -132,7 +130,7 @@ def convert(
     arrays, metadata = read(source, entry)
     if dropout is not None:
         metadata["arguments"]["dropout"] = dropout
-    shapes = _network_shapes(zoo.checked(metadata["arguments"], "convert"), source)
+    shapes = zoo.shapes(zoo.checked(metadata["arguments"], "convert"))
     if epsilon != EPSILON:
         for name, array in arrays.items():
             if name.endswith("running_var"):
@@ -161,20 +159,6 @@ def assumed(arguments: Mapping[str, Any], epsilon: float = EPSILON) -> str:
         "book's DenseNet has no other stem or pooling: of a network that had, the "
         "logits will differ."
     )
-
-
-def _network_shapes(
-    arguments: Mapping[str, Any], source: str | Path
-) -> dict[str, tuple[int, ...]]:
-    # One that this process has imported, if any: two of them may not get along.
-    ready = sorted(PACKAGES, key=lambda name: f"d2l_lite.{name}" not in sys.modules)
-    framework = next(filter(installed, ready), None)
-    if not framework:
-        needs = "needs a framework to check names and shapes"
-        raise WeightsError(f"{source}: {needs}: {installation('pytorch')}")
-    module = importlib.import_module(f"d2l_lite.{framework}")
-    network = module.build("densenet", **arguments)
-    return {name: array.shape for name, array in module.get_weights(network).items()}
 
 
 def _content(path: str | Path) -> tuple[Mapping[Any, Any], dict[str, Any]]:

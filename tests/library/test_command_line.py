@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from frameworks import FRAMEWORKS, PACKAGES, d2l
+from frameworks import PACKAGES, d2l
 
 from d2l_lite.command.command_line import _parsed, main
 from d2l_lite.data.folders import named_folder
@@ -569,23 +569,19 @@ def test_every_entry_that_does_not_fit_is_listed(tmp_path, run, canonical):
     assert not target.exists()
 
 
-@pytest.mark.parametrize("missing", [("torch",), tuple(PACKAGES.values())], ids=len)
-def test_without_frameworks(tmp_path, run, canonical, monkeypatch, missing):
+def test_without_frameworks(tmp_path, run, canonical, monkeypatch):
     pickled, safe, target = (tmp_path / name for name in ("a.pth", "safe", "target"))
     torch.save(canonical, pickled)
     weights.save(safe, {name: t.numpy() for name, t in canonical.items()}, {})
-    for package in missing:
+    for package in PACKAGES.values():
         monkeypatch.setitem(sys.modules, package, None)
     assert run("convert", pickled, target)[::2] == (
         1,
         f"python -m d2l_lite convert: {pickled}: a PyTorch file, which only PyTorch "
         "reads: pip install 'd2l-lite[pytorch]'\n",
     )
-    status, _, err = run("convert", safe, target)
-    if len(missing) == 1:
-        assert_converted(target, canonical, "unknown")
-    else:
-        assert status == 1 and "needs a framework to check names and shapes" in err
+    assert run("convert", safe, target)[0] == 0
+    assert_converted(target, canonical, "unknown")
     assert run("info", safe)[0] == 0
 
 
@@ -688,19 +684,3 @@ def test_the_command_line_imports_no_framework():
     command = [sys.executable, "-c", code]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.stdout == "[]\n"
-
-
-@pytest.mark.skipif("jax" not in FRAMEWORKS, reason="JAX is not installed")
-def test_a_conversion_imports_no_second_framework(tmp_path):
-    code = (
-        "import sys\n"
-        "from d2l_lite import jax\n"
-        "from d2l_lite.networks import checkpoints\n"
-        f"jax.save(jax.build({tiny.NAME!r}, **{tiny.CHANGES!r}), 'source')\n"
-        "checkpoints.convert('source', 'target')\n"
-        f"print([p for p in {list(PACKAGES.values())} if p in sys.modules])"
-    )
-    command = [sys.executable, "-c", code]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert result.stdout == "['jax']\n", result.stderr
-    assert (tmp_path / "target").exists()
