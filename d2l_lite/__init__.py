@@ -20,8 +20,15 @@ TITLES = {
 
 
 def installed(framework: str) -> bool:
-    """Whether a framework's package is there; it is not imported."""
-    return find_spec(PACKAGES[framework]) is not None
+    """Whether what a framework needs is there; nothing is imported."""
+    needed = [PACKAGES[framework], *(["flax"] if framework == "jax" else [])]
+    return all(map(find_spec, needed))
+
+
+def installation(framework: str) -> str:
+    """How a framework is installed, with all that it needs."""
+    alone = " and pip install --no-deps mxnet==1.9.1" if framework == "mxnet" else ""
+    return f"pip install 'd2l-lite[{framework}]'{alone}"
 
 
 class DataError(RuntimeError):

@@ -83,9 +83,24 @@ class Backend(ABC):
         The seed is for generators that it keeps, those of dropout in Flax.
         """
 
+    def unwrapped(self, model: Any) -> Any:
+        """The network itself of one that a framework's wrapper holds."""
+        return model
+
     @abstractmethod
     def children(self, module: Any) -> list[Any]:
         """The parts of a module, in forward order."""
+
+    @abstractmethod
+    def own(self, model: Any) -> Mapping[str, Any]:
+        """All arrays of a model's state, counters and random keys aside.
+
+        Under the framework's own names, for errors.
+        """
+
+    @abstractmethod
+    def learning(self, model: Any) -> Iterable[Any]:
+        """The arrays that the framework itself would train, by its own mark."""
 
     @abstractmethod
     def dropout_rate(self, layer: Any) -> float:
@@ -97,7 +112,10 @@ class Backend(ABC):
 
     @abstractmethod
     def read(self, array: Any) -> np.ndarray:
-        """A NumPy copy of one of the framework's own arrays, in PyTorch's layout."""
+        """A NumPy copy of one of the framework's own arrays, in PyTorch's layout.
+
+        bfloat16, which NumPy does not know, becomes float32 without loss.
+        """
 
     @abstractmethod
     def write(self, array: Any, new: np.ndarray) -> None:
@@ -111,7 +129,7 @@ class Backend(ABC):
     def gradients(
         self, model: Any, images: np.ndarray, labels: np.ndarray
     ) -> tuple[float, dict[str, np.ndarray]]:
-        """What `loss_and_gradients` returns; may move running statistics."""
+        """What `loss_and_gradients` returns; the model stays as it was."""
 
     def functions(self) -> dict[str, Callable]:
         """The methods that the framework's module offers as functions, by name."""
@@ -157,12 +175,16 @@ class Backend(ABC):
         framework module reads it. See chapter `four_frameworks`.
 
         Raises:
+            WeightsError: weights of a network that `load` cannot build.
             OSError: the file cannot be written.
         """
-        described = zoo.describe(self._shapes(model))
+        model = self.unwrapped(model)
+        arrays = self.get_weights(model)
+        described = zoo.describe({name: a.shape for name, a in arrays.items()})
+        weights.check(arrays, zoo.shapes(described["arguments"]))
         described["arguments"]["dropout"] = self._dropout(model.features)
         described["framework"] = self.framework
-        weights.save(path, self.get_weights(model), described)
+        weights.save(path, arrays, described)
 
     def load(self, path: str | Path, memory_efficient: bool = False) -> Any:
         """The network in a file that `save` or `python -m d2l_lite convert` wrote.
@@ -172,26 +194,25 @@ class Backend(ABC):
 
         Raises:
             ValueError: `memory_efficient`, as for `build`, is neither True nor False.
-            WeightsError: not such a file, or its weights do not fit its network.
+            WeightsError: not such a file, weights that do not fit its network or are
+                no finite numbers.
             OSError: the file cannot be read.
         """
         call = f"load(memory_efficient={memory_efficient!r})"
         check_switch(memory_efficient, call)
         arrays, metadata = weights.read(path)
+        weights.check_values(arrays, path)
+        shapes = {name: array.shape for name, array in arrays.items()}
         try:
-            weights.check_real(arrays)
-            described = zoo.describe({name: a.shape for name, a in arrays.items()})
-            arguments = described["arguments"] | {
-                "dropout": zoo.noted_dropout(metadata),
-                "memory_efficient": memory_efficient,
-            }
+            arguments = zoo.describe(shapes, metadata)["arguments"]
+            arguments["memory_efficient"] = memory_efficient
             model = self.network(**zoo.checked(arguments, "load"))
             self.place(model, 0)
             self.set_weights(model, arrays)
         except ValueError as error:
             raise weights.WeightsError(
-                f"{path}: {error}; `python -m d2l_lite convert` makes a file that fits "
-                "of checkpoints with other names"
+                f"{path}: {error}; checkpoints with other names are for "
+                "`python -m d2l_lite convert`"
             ) from None
         return model
 
@@ -247,7 +268,11 @@ class Backend(ABC):
     def get_weights(self, model: Any) -> dict[str, np.ndarray]:
         """Copies of all weights: canonical names, PyTorch's layout.
 
-        See chapter `four_frameworks`.
+        bfloat16, which NumPy does not know, becomes float32. See chapter
+        `four_frameworks`.
+
+        Raises:
+            WeightsError: the model has an array without a canonical name.
         """
         return {name: self.read(array) for name, array in self.arrays(model).items()}
 
@@ -262,15 +287,20 @@ class Backend(ABC):
             self.write(array, np.asarray(new[name]))
 
     def count_parameters(self, model: Any) -> int:
-        """The number of trainable parameters. See chapter `dense_blocks`."""
-        shapes = self._shapes(model).items()
-        return sum(int(np.prod(s)) for name, s in shapes if weights.is_trainable(name))
+        """The number of trainable parameters, frozen ones aside.
+
+        What is frozen the framework's own mark says: `requires_grad` in PyTorch,
+        `trainable` in Keras, `grad_req` of MXNet; in Flax, what is no `nnx.Param`. See
+        chapter `dense_blocks`.
+        """
+        arrays = self.trainable(model).values()
+        return sum(int(np.prod(self.shape(array))) for array in arrays)
 
     def predict(self, model: Any, images: np.ndarray) -> np.ndarray:
         """A network's N×K logits of N×C×H×W images, or a part's N×C×H×W maps.
 
-        In evaluation mode, 256 images at a time; the model stays as it was. See chapter
-        `dense_blocks`.
+        In evaluation mode, 256 images at a time; the model stays as it was, and other
+        threads may read it. See chapter `dense_blocks`.
 
         Raises:
             ValueError: images of a wrong shape, or too small for the network.
@@ -286,6 +316,7 @@ class Backend(ABC):
 
         It may take the weights as they are now; errors open with `call`.
         """
+        model = self.unwrapped(model)
         check, forward = self.batch_check(model, call), self.forward(model)
         return lambda images: forward(check(images)[0])
 
@@ -295,24 +326,33 @@ class Backend(ABC):
         """Mean cross-entropy in training mode, and its gradient by every parameter.
 
         Takes N×C×H×W images and N labels. The gradients have the parameters' canonical
-        names and layout. The model, its running statistics included, stays as it was.
-        See chapter `four_frameworks`.
+        names and layout; frozen ones have none. The model, its running statistics
+        included, stays as it was. See chapter `four_frameworks`.
 
         Raises:
-            ValueError: images of a wrong shape or too small, labels beyond the classes.
+            ValueError: images of a wrong shape, too small or too few, labels beyond
+                the classes; or all parameters are frozen.
         """
-        check = self.batch_check(model, "loss_and_gradients")
-        images, labels = check(images, labels)
-        before = self.get_weights(model)
-        try:
-            return self.gradients(model, images, labels)
-        finally:
-            self.set_weights(model, before)
+        model = self.unwrapped(model)
+        check = self.training_check(model, "loss_and_gradients")
+        return self.gradients(model, *check(images, labels))
 
-    def batch_check(self, model: Any, call: str) -> Callable[..., tuple]:
+    def batch_check(
+        self, model: Any, call: str, training: bool = False
+    ) -> Callable[..., tuple]:
         """What checks a model's batches: see `input_checks.batch_check`."""
-        first = next(iter(self.arrays(model).values()))
-        return batch_check(self._shapes(model), self.read(first).dtype, call)
+        # Who only looks at outputs needs no names: what has none is not checked.
+        named = self._named(model)
+        shapes = {name: self.shape(array) for name, array in named.items()}
+        found = [self.read(array).dtype for array in list(named.values())[:1]]
+        dtype = found[0] if found and found[0].kind == "f" else np.dtype(np.float32)
+        return batch_check(shapes, dtype, call, training)
+
+    def training_check(self, model: Any, call: str) -> Callable[..., tuple]:
+        """What checks the batches that train a model, which has something to learn."""
+        if not self.trainable(model):
+            raise ValueError(f"{call}: all of the model's parameters are frozen")
+        return self.batch_check(model, call, training=True)
 
     def kind(self, module: Any) -> layer_names.Kind:
         """What a layer is, as `layer_names.name_layers` asks for it."""
@@ -320,7 +360,30 @@ class Backend(ABC):
         return next(matches, None)
 
     def arrays(self, model: Any) -> dict[str, Any]:
-        """The model's own arrays under their canonical names, in forward order."""
+        """The model's own arrays under their canonical names, in forward order.
+
+        Raises:
+            WeightsError: some have no such name, or share one; it lists them.
+        """
+        model = self.unwrapped(model)
+        named = self._named(model)
+        known = {id(array): name for name, array in named.items()}
+        own = self.own(model).items()
+        wrong = [f"{name}: not in a DenseNet" for name, a in own if id(a) not in known]
+        wrong += [
+            f"{name}: the same array as {known[id(array)]}"
+            for name, array in named.items()
+            if known[id(array)] != name
+        ]
+        if wrong:
+            rest = [f"and {len(wrong) - 5} more"] if len(wrong) > 5 else []
+            lines = "\n  ".join(wrong[:5] + rest)
+            raise weights.WeightsError(
+                f"the model has arrays without a name:\n  {lines}"
+            )
+        return named
+
+    def _named(self, model: Any) -> dict[str, Any]:
         return {
             f"{name}.{array}".lstrip("."): found
             for name, layer in layer_names.name_layers(model, self.children, self.kind)
@@ -334,9 +397,10 @@ class Backend(ABC):
         return getattr(layer, names.get(array, array), None)
 
     def trainable(self, model: Any) -> dict[str, Any]:
-        """The model's own arrays without the running statistics."""
+        """The model's own arrays that learn: no running statistics, nothing frozen."""
         arrays = self.arrays(model).items()
-        return {name: array for name, array in arrays if weights.is_trainable(name)}
+        learning = {id(array) for array in self.learning(self.unwrapped(model))}
+        return {name: array for name, array in arrays if id(array) in learning}
 
     def _shapes(self, model: Any) -> dict[str, tuple[int, ...]]:
         return {name: self.shape(array) for name, array in self.arrays(model).items()}

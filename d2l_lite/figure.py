@@ -18,6 +18,12 @@ FRAMEWORK_COLORS = {
     "jax": "#7b4fd6",
     "mxnet": "#1a7fb8",
 }
+# The kinds of file, and what in each names matplotlib's version or the time.
+FORMATS = {
+    "png": ("Software",),
+    "svg": ("Creator", "Date"),
+    "pdf": ("Creator", "Producer", "CreationDate"),
+}
 STYLE = {
     "axes.prop_cycle": cycler(color=PALETTE),
     "axes.spines.right": False,
@@ -50,20 +56,20 @@ class Figure(matplotlib.figure.Figure):
             formatters["image/png"].for_type(Figure, Figure._shown_png)
             formatters["image/svg+xml"].for_type(Figure, Figure._shown_svg)
 
-    def png(self) -> bytes:
-        """Return the figure as PNG; the same drawing gives the same bytes."""
-        buffer = io.BytesIO()
-        # Without "Software" the bytes do not name matplotlib's version.
-        self.savefig(buffer, format="png", dpi="figure", metadata={"Software": None})
+    def drawn(self, kind: str) -> bytes:
+        """Return the figure as one of `FORMATS`; equal drawings give equal bytes."""
+        buffer, unsigned = io.BytesIO(), dict.fromkeys(FORMATS[kind])
+        with matplotlib.rc_context(STYLE):
+            self.savefig(buffer, format=kind, dpi="figure", metadata=unsigned)
         return buffer.getvalue()
 
+    def png(self) -> bytes:
+        """Return the figure as PNG."""
+        return self.drawn("png")
+
     def svg(self) -> str:
-        """Return the figure as SVG; the same drawing gives the same text."""
-        buffer = io.StringIO()
-        unsigned = {"Creator": None, "Date": None}
-        with matplotlib.rc_context(STYLE):
-            self.savefig(buffer, format="svg", metadata=unsigned)
-        return buffer.getvalue()
+        """Return the figure as SVG."""
+        return self.drawn("svg").decode()
 
     def _shown_png(self) -> bytes | None:
         return self.png() if self.pictures else None

@@ -44,8 +44,11 @@ def to_tensor(array: np.ndarray) -> jax.Array:
 
 
 def to_numpy(tensor: jax.Array) -> np.ndarray:
-    """A JAX array as a NumPy array; feature maps N×H×W×C become N×C×H×W."""
-    array = np.asarray(tensor)
+    """A JAX array as a NumPy array; feature maps N×H×W×C become N×C×H×W.
+
+    bfloat16, which NumPy does not know, becomes float32.
+    """
+    array = weights.known(np.asarray(tensor))
     return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
 
 
@@ -92,6 +95,18 @@ class JAX(Backend):
             return "pool"
         return super().kind(module)
 
+    def own(self, model: nnx.Module) -> dict[str, nnx.Variable]:
+        return {
+            ".".join(map(str, path)): part
+            for path, part in nnx.iter_graph(model)
+            if isinstance(part, nnx.Variable) and not isinstance(part, nnx.RngState)
+        }
+
+    def learning(self, model: nnx.Module) -> list[nnx.Param]:
+        # Flax has no other mark: frozen is what is a variable of another type.
+        parts = (part for _, part in nnx.iter_graph(model))
+        return [part for part in parts if isinstance(part, nnx.Param)]
+
     def dropout_rate(self, layer: object) -> float:
         return layer.rate if isinstance(layer, nnx.Dropout) else 0.0
 
@@ -99,7 +114,9 @@ class JAX(Backend):
         return weights.canonical_shape(array.value.shape)
 
     def read(self, array: nnx.Variable) -> np.ndarray:
-        return weights.from_channels_last(np.array(array.value))
+        if isinstance(array.value, jax.ShapeDtypeStruct):
+            raise ValueError("the model has shapes and no weights: initialize it")
+        return weights.from_channels_last(weights.known(np.array(array.value)))
 
     def write(self, array: nnx.Variable, new: np.ndarray) -> None:
         new = weights.to_channels_last(new)
@@ -156,7 +173,7 @@ class _Training:
     def __init__(self, trainer: Trainer, model: nnx.Module) -> None:
         team = devices.Team(trainer.devices)
         self.model = model
-        self.check = backend.batch_check(model, "Trainer.fit")
+        self.check = backend.training_check(model, "Trainer.fit")
         model.train()
         self.graphdef, parameters, _ = nnx.split(model, nnx.Param, ...)
         # Not by JAX's own zeros, which compile a program for each shape.

@@ -1,4 +1,10 @@
-"""The book's tools for Apache MXNet: networks, canonical weights, training."""
+"""The book's tools for Apache MXNet: networks, canonical weights, training.
+
+The import turns on MXNet's NumPy interface, `mx.npx.set_np()`, with which the networks
+are written, in its thread. Gluon's older operators, those of its model zoo, then fail:
+`mx.npx.reset_np()` turns it off again, and `Trainer` and all functions but the layers'
+own calls, `net(X)`, go on working.
+"""
 
 import random
 from collections.abc import Callable, Mapping
@@ -25,7 +31,8 @@ from d2l_lite.training.state import Step
 
 __all__ = shared_names.public(models)
 
-# The networks are written with MXNet's NumPy interface, which must be switched on.
+# Else MXNet writes to the log that it does so, which sets up Python's logging.
+mx.util._set_np_shape_logged = mx.util._set_np_array_logged = True
 mx.npx.set_np()
 numpy_aliases.write_plain_numbers(mx._ctypes.ndarray, mx._ctypes.symbol)
 
@@ -70,6 +77,10 @@ class MXNet(Backend):
     }
     names = {"norm": {"weight": "gamma", "bias": "beta"}}
 
+    def functions(self) -> dict[str, Callable]:
+        # MXNet keeps the switch for each thread, and a reader may turn it off.
+        return {n: mx.util.use_np(f) for n, f in super().functions().items()}
+
     def accelerator(self) -> str:
         return "" if device() == mx.cpu() else "GPU"
 
@@ -81,6 +92,16 @@ class MXNet(Backend):
 
     def children(self, module: gluon.Block) -> list[gluon.Block]:
         return list(getattr(module, "layers", module)._children.values())
+
+    def own(self, model: gluon.Block) -> dict[str, gluon.Parameter]:
+        found = dict(model.collect_params().items())
+        for name, array in found.items():
+            if array.shape is None or min(array.shape, default=1) < 1:
+                raise ValueError(f"{name} has no shape before the model sees images")
+        return found
+
+    def learning(self, model: gluon.Block) -> list[gluon.Parameter]:
+        return [p for p in model.collect_params().values() if p.grad_req != "null"]
 
     def dropout_rate(self, layer: gluon.Block) -> float:
         return layer._rate if isinstance(layer, nn.Dropout) else 0.0
@@ -99,11 +120,19 @@ class MXNet(Backend):
         # shape.
         book = isinstance(model, models.DenseNet) and not devices.efficient(model)
         network = devices.graph(model) if book else model
-        return lambda images: network(to_tensor(images)).asnumpy()
+        arrays = model.collect_params().values()
+        context = next((array.list_ctx()[0] for array in arrays), device())
+
+        @mx.util.use_np
+        def forward(images):
+            return network(to_tensor(images).as_in_ctx(context)).asnumpy()
+
+        return forward
 
     def gradients(
         self, model: gluon.Block, images: np.ndarray, labels: np.ndarray
     ) -> tuple[float, dict[str, np.ndarray]]:
+        model = devices.copied(model, device())
         loss, _ = _differentiate(model, images, labels)
         trainable = self.trainable(model).items()
         return float(loss), {name: array.grad().asnumpy() for name, array in trainable}
@@ -114,6 +143,7 @@ backend = MXNet()
 globals().update(backend.functions())
 
 
+@mx.util.use_np
 class Trainer(trainer.Trainer):
     """Trains a `gluon.Block`; see `d2l_lite.training.trainer.Trainer`."""
 
@@ -127,13 +157,15 @@ class Trainer(trainer.Trainer):
         drops = any(map(backend.dropout_rate, devices.parts(model)))
         devices.check(self, model, drops)
         model.hybridize(False)  # whatever was made a graph before
+        if any(p.list_ctx() != [device()] for p in model.collect_params().values()):
+            model.collect_params().reset_ctx(device())
         trainable = backend.trainable(model)
         velocities = {
             name: mx.np.zeros(p.shape, p.dtype, ctx=device())
             for name, p in trainable.items()
         }
         update = _updater(self, trainable, velocities)
-        check = backend.batch_check(model, "Trainer.fit")
+        check = backend.training_check(model, "Trainer.fit")
         if devices.several(self) or self.precision != "float32":
             differentiate = devices.Replicas(self, model, backend, _loss)
         else:
@@ -151,6 +183,7 @@ class Trainer(trainer.Trainer):
             for name, velocity in velocities.items():
                 velocity[:] = mx.np.array(arrays[name], dtype=velocity.dtype)
 
+        train, read, write = map(mx.util.use_np, (train, read, write))
         return Step(train, read, write, _reseed if drops else None)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from d2l_lite import shared_names
 from d2l_lite.backend import Backend, Predict
@@ -49,8 +50,12 @@ def to_tensor(array: np.ndarray) -> torch.Tensor:
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    """A tensor as a NumPy array; feature maps N×C×H×W."""
-    return tensor.detach().cpu().numpy()
+    """A tensor as a NumPy array; feature maps N×C×H×W.
+
+    bfloat16, which NumPy does not know, becomes float32.
+    """
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 class PyTorch(Backend):
@@ -60,6 +65,7 @@ class PyTorch(Backend):
     kinds = {
         nn.Conv2d: "conv",
         nn.BatchNorm2d: "norm",
+        nn.SyncBatchNorm: "norm",
         nn.Linear: "linear",
         nn.AvgPool2d: "pool",
     }
@@ -78,8 +84,25 @@ class PyTorch(Backend):
     def place(self, model: nn.Module, seed: int) -> None:
         model.to(device())
 
+    def unwrapped(self, model: nn.Module) -> nn.Module:
+        parallel = nn.DataParallel, nn.parallel.DistributedDataParallel
+        while isinstance(model, (*parallel, AveragedModel)):
+            model = model.module
+        # What torch.compile returns has no public name for what it holds.
+        inner = getattr(model, "_orig_mod", model)
+        return model if inner is model else self.unwrapped(inner)
+
     def children(self, module: nn.Module) -> list[nn.Module]:
-        return list(getattr(module, "layers", module).children())
+        module = self.unwrapped(module)
+        return [*map(self.unwrapped, getattr(module, "layers", module).children())]
+
+    def own(self, model: nn.Module) -> dict[str, torch.Tensor]:
+        # With what a quantised layer keeps outside its parameters.
+        arrays = model.state_dict(keep_vars=True).items()
+        return {n: a for n, a in arrays if not n.endswith("num_batches_tracked")}
+
+    def learning(self, model: nn.Module) -> list[nn.Parameter]:
+        return [array for array in model.parameters() if array.requires_grad]
 
     def dropout_rate(self, layer: nn.Module) -> float:
         return layer.p if isinstance(layer, nn.Dropout) else 0.0
@@ -95,34 +118,43 @@ class PyTorch(Backend):
             array.copy_(torch.as_tensor(new))
 
     def forward(self, model: nn.Module) -> Predict:
+        # Others may use the model meanwhile: no switch of it is touched.
+        if any(module.training for module in model.modules()):
+            arrays = *model.parameters(), *model.buffers()
+            model = devices.twin(model, arrays).eval()
+
         @torch.inference_mode()
         def forward(images):
-            mode = model.training
             # Convolutions follow the images' layout, whatever that of the weights is.
-            X = to_tensor(images).to(memory_format=torch.channels_last)
-            try:
-                return to_numpy(model.eval()(X))
-            finally:
-                model.train(mode)
+            X = _images(model, images).to(memory_format=torch.channels_last)
+            return to_numpy(model(X))
 
         return forward
 
+    @torch.enable_grad()
     def gradients(
         self, model: nn.Module, images: np.ndarray, labels: np.ndarray
     ) -> tuple[float, dict[str, np.ndarray]]:
-        mode = model.training
         trainable = self.trainable(model)
-        try:
-            loss = F.cross_entropy(model.train()(to_tensor(images)), to_tensor(labels))
-            gradients = torch.autograd.grad(loss, list(trainable.values()))
-        finally:
-            model.train(mode)
+        # It has running statistics of its own.
+        model = devices.twin(model, model.parameters()).train()
+        X = _images(model, images)
+        logits = model(X)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        loss = F.cross_entropy(logits, to_tensor(labels).to(X.device))
+        gradients = torch.autograd.grad(loss, list(trainable.values()))
         return loss.item(), dict(zip(trainable, map(to_numpy, gradients)))
 
 
 backend = PyTorch()
 # `build`, `load`, `predict` and the others of `backend.PUBLIC`.
 globals().update(backend.functions())
+
+
+def _images(model: nn.Module, images: np.ndarray) -> torch.Tensor:
+    """Images where the model's first parameter is, and of its type."""
+    first = next(model.parameters(), None)
+    return to_tensor(images) if first is None else to_tensor(images).to(first)
 
 
 class Trainer(trainer.Trainer):
@@ -142,34 +174,34 @@ class Trainer(trainer.Trainer):
         group = devices.join(self.devices)
         context, scaler = devices.mixed(self.precision, device())
         # Channels last: equal values, and the layout of the fastest convolutions.
+        model = backend.unwrapped(model)
         model.to(device(), memory_format=torch.channels_last)
+        check = backend.training_check(model, "Trainer.fit")
+        trainable = backend.trainable(model)
         network = group.replica(model, self.sync_batch_norm)
         if self.compile:
             network = torch.compile(network)
         optimizer = torch.optim.SGD(
-            model.parameters(),
+            trainable.values(),
             momentum=self.momentum,
             nesterov=self.nesterov and self.momentum > 0,
             weight_decay=self.weight_decay,
             fused=True,  # one call for all parameters: the same sums, less Python
         )
-        for parameter in model.parameters():
-            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-        velocities = {
-            name: optimizer.state[parameter]["momentum_buffer"]
-            for name, parameter in backend.trainable(model).items()
-        }
-        check = backend.batch_check(model, "Trainer.fit")
+        velocities = {name: torch.zeros_like(p) for name, p in trainable.items()}
+        for name, parameter in trainable.items():
+            optimizer.state[parameter]["momentum_buffer"] = velocities[name]
         dtype = next(model.parameters()).dtype
+        wide = torch.promote_types(dtype, torch.float32)
         apart = group.size > 1 and not self.sync_batch_norm
 
         def train(images, labels, learning_rate):
             model.train()
             X, y = map(to_tensor, group.part(*check(images, labels)))
-            X = X.to(memory_format=torch.channels_last)
+            X = X.to(dtype, memory_format=torch.channels_last)
             with context():
                 logits = network(X)
-            loss = F.cross_entropy(logits.to(dtype), y)
+            loss = F.cross_entropy(logits.to(wide), y)
             optimizer.zero_grad()
             scaler.scale(loss).backward()
             optimizer.param_groups[0]["lr"] = learning_rate

@@ -41,8 +41,11 @@ def to_tensor(array: np.ndarray) -> tf.Tensor:
 
 
 def to_numpy(tensor: tf.Tensor) -> np.ndarray:
-    """A tensor as a NumPy array; feature maps N×H×W×C become N×C×H×W."""
-    array = tensor.numpy()
+    """A tensor as a NumPy array; feature maps N×H×W×C become N×C×H×W.
+
+    bfloat16, which NumPy does not know, becomes float32.
+    """
+    array = weights.known(tensor.numpy())
     return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
 
 
@@ -86,6 +89,15 @@ class TensorFlow(Backend):
     def children(self, module: keras.Layer) -> list[keras.Layer]:
         return list(getattr(module, "layers", []))
 
+    def own(self, model: keras.Layer) -> dict[str, keras.Variable]:
+        for part in model._flatten_layers():
+            if self.kind(part) and not part.built:
+                raise ValueError(f"{part.name} has no weights before it is built")
+        return {array.path: array for array in model.weights}
+
+    def learning(self, model: keras.Layer) -> list[keras.Variable]:
+        return model.trainable_weights
+
     def dropout_rate(self, layer: keras.Layer) -> float:
         return layer.rate if isinstance(layer, layers.Dropout) else 0.0
 
@@ -93,23 +105,27 @@ class TensorFlow(Backend):
         return weights.canonical_shape(array.shape)
 
     def read(self, array: tf.Tensor | keras.Variable) -> np.ndarray:
-        return weights.from_channels_last(np.array(array))
+        return weights.from_channels_last(weights.known(np.array(array)))
 
     def write(self, array: tf.Variable | keras.Variable, new: np.ndarray) -> None:
         array.assign(weights.to_channels_last(new))
 
     def forward(self, model: keras.Layer) -> Predict:
-        graph = devices.graph(model)
-        return lambda images: to_numpy(graph(to_tensor(images)))
+        dtype = next((array.dtype for array in self.own(model).values()), "float32")
+        graph = devices.graph(model, dtype)
+        return lambda images: to_numpy(graph(tf.cast(to_tensor(images), dtype)))
 
     def gradients(
         self, model: keras.Layer, images: np.ndarray, labels: np.ndarray
     ) -> tuple[float, dict[str, np.ndarray]]:
         trainable = self.trainable(model)
-        with tf.GradientTape() as tape:
-            loss = _loss(model(to_tensor(images), training=True), labels)
         values = [devices.first(array.value) for array in trainable.values()]
-        gradients = tape.gradient(loss, values)
+        # What layers assign is lost with the scope. The lock is for blocks with
+        # `memory_efficient`, which switch a norm's momentum while they compute.
+        with devices.lock, keras.StatelessScope(), tf.GradientTape() as tape:
+            tape.watch(values)
+            loss = _loss(model(to_tensor(images), training=True), labels)
+            gradients = tape.gradient(loss, values)
         return float(loss), dict(zip(trainable, map(self.read, gradients)))
 
 
@@ -170,18 +186,16 @@ class _Training:
         self.trainer, self.model = trainer, model
         self.strategy = devices.strategy(trainer.devices)
         devices.place(model, self.strategy)
-        self.check = backend.batch_check(model, "Trainer.fit")
+        self.check = backend.training_check(model, "Trainer.fit")
         self.together = self.strategy is not None and trainer.sync_batch_norm
-        self.parameters = [variable.value for variable in model.trainable_variables]
+        trainable = backend.trainable(model)
+        self.parameters = [variable.value for variable in trainable.values()]
         self.scope = self.strategy or tf.distribute.get_strategy()
         with self.scope.scope():
             self.velocities = [
                 tf.Variable(tf.zeros_like(p), trainable=False) for p in self.parameters
             ]
-        # Variables themselves cannot be keys.
-        own = {id(p): v for p, v in zip(self.parameters, self.velocities)}
-        trainable = backend.trainable(model).items()
-        self.named = {name: own[id(variable.value)] for name, variable in trainable}
+        self.named = dict(zip(trainable, self.velocities))
         if self.strategy is None:
             self.gradients = self.of_batch
             self.train = tf.function(self.move, jit_compile=trainer.compile or None)
@@ -225,6 +239,8 @@ class _Training:
     def of_batch(self, X, y):
         """Loss, right predictions and gradients of a batch, or of a device's part."""
         with tf.GradientTape() as tape:
+            # Of a variable that was frozen when it was made, TensorFlow takes no note.
+            tape.watch(self.parameters)
             logits = self.model(X, training=True)
             logits = tf.cast(logits, self.parameters[0].dtype)
             loss = _loss(logits, y)
@@ -242,5 +258,7 @@ class _Training:
 
 
 def _loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    if logits.dtype.size < 4:
+        logits = tf.cast(logits, tf.float32)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     return tf.reduce_mean(losses)

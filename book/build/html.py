@@ -1,5 +1,6 @@
 """Makes _build/html/: the pages as Sphinx writes them, and what is not a page."""
 
+import os
 import shutil
 from html import escape
 from pathlib import Path
@@ -9,6 +10,9 @@ from book.build.pages import write_pages
 from book.build.source import Book, BookError, BookErrors
 from book.build.sphinx import run_sphinx
 from book.build.worksheets import copy_worksheets
+
+# Published pages that have another name now: the old document and the new one.
+RENAMED: dict[str, str] = {}
 
 
 def build_site(book: Book) -> Path:
@@ -27,10 +31,11 @@ def build_site(book: Book) -> Path:
     new, old = build / ".html.new", build / ".html.old"
     try:
         shutil.copytree(written, new, dirs_exist_ok=True)
-        write_front_door(book, new)
+        write_redirects(book, new)
         copy_notebooks(book, new)
         copy_worksheets(book, new)
         if site.exists():
+            shutil.rmtree(old, ignore_errors=True)  # of a build that was killed
             site.rename(old)
         new.rename(site)
     finally:
@@ -61,18 +66,32 @@ def check_pages(book: Book, site: Path) -> None:
                 path.unlink()
 
 
-def write_front_door(book: Book, site: Path) -> None:
-    """Writes index.html, which leads to the first page and says so to machines too."""
-    first = book.documents[0]
+def write_redirects(book: Book, site: Path) -> None:
+    """Writes index.html, which leads to the first page, and a page for each old name.
+
+    Raises:
+        BookError: RENAMED names a page of the book, or leads to none.
+    """
+    for old, new in {"index": book.documents[0], **RENAMED}.items():
+        if old in book.documents or new not in book.documents:
+            what = f"RENAMED: {old!r} must not be in _toc.yml, {new!r} must be"
+            raise BookError(what, "book/build/html.py")
+        path = site / f"{old}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target = os.path.relpath(site / f"{new}.html", path.parent)
+        path.write_text(redirect(book, new, target), encoding="utf-8")
+
+
+def redirect(book: Book, document: str, target: str) -> str:
+    """A page that leads to a document, and says so to machines too."""
     title = escape(str(book.config["title"]))
-    (site / "index.html").write_text(
+    return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{title}</title>\n"
-        f'<link rel="canonical" href="{book.url(first)}">\n'
-        f"<script>location.replace('{first}.html' + location.search)</script>\n"
-        f'<noscript><meta http-equiv="refresh" content="0; url={first}.html">'
-        "</noscript>\n</head>\n"
-        f'<body><main><h1><a href="{first}.html">{title}</a></h1></main></body>\n'
-        "</html>\n",
-        encoding="utf-8",
+        f'<link rel="canonical" href="{book.url(document)}">\n'
+        f"<script>location.replace('{target}' + location.search + location.hash)"
+        "</script>\n"
+        f'<noscript><meta http-equiv="refresh" content="0; url={target}"></noscript>\n'
+        f'</head>\n<body><main><h1><a href="{target}">{title}</a></h1></main></body>\n'
+        "</html>\n"
     )

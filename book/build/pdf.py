@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from html import escape
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, Error, Playwright, sync_playwright
 from pypdf import PdfReader, PdfWriter
@@ -60,8 +61,10 @@ TITLES = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
   .filter((h) => h.checkVisibility()).map((h) => h.textContent.replace(/#$/, ""))"""
 
 
-def launch(playwright: Playwright) -> Browser:
+def launch(playwright: Playwright, **options: Any) -> Browser:
     """Starts this machine's Chromium, or the one that CHROMIUM names.
+
+    `options` are those of Playwright's `launch`.
 
     Raises:
         BookError: there is none, or it does not start.
@@ -70,7 +73,7 @@ def launch(playwright: Playwright) -> Browser:
         filter(None, map(shutil.which, CHROMIUM)), None
     )
     try:
-        return playwright.chromium.launch(executable_path=found, args=FLAGS)
+        return playwright.chromium.launch(executable_path=found, args=FLAGS, **options)
     except Error as error:
         reason = error.message.splitlines()[0]
         raise BookError(f"no Chromium ({reason}): apt-get install chromium") from None

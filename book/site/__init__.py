@@ -14,6 +14,7 @@ EXTENSIONS = (
     "explorer_page",
     "links",
     "mathematics",
+    "not_found",
     "tabs",
     "worksheets",
 )

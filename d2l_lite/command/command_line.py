@@ -1,10 +1,12 @@
 """What each command takes, does and prints, and the exit status when it fails."""
 
+import codecs
 import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +16,14 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from d2l_lite import DataError
 from d2l_lite.command import compare
 from d2l_lite.command.train import processes, train
-from d2l_lite.command.train_options import OptionError, TrainOptions, defaults
+from d2l_lite.command.train_options import (
+    OptionError,
+    TrainOptions,
+    as_typed,
+    defaults,
+    options_named,
+)
+from d2l_lite.files import at_home
 from d2l_lite.networks import checkpoints
 from d2l_lite.networks.weights import is_trainable
 from d2l_lite.training.state import TrainingDiverged
@@ -23,6 +32,8 @@ PROGRAM = "python -m d2l_lite"
 # The exit statuses, beside 0 for success; 2 is tyro's for wrong options as well.
 STATUSES = {OptionError: 2, TrainingDiverged: 3, Exception: 1}
 INTERRUPTED = 130
+# For terminals that have no others.
+PLAIN = {"×": "x", "–": "-", "…": "..."}
 
 SHOWN = tyro.conf.create_mutex_group(required=False)
 
@@ -47,6 +58,10 @@ class Train(TrainOptions):
     config: Annotated[Path | None, arg(metavar="FILE")] = None
     quiet: Annotated[bool, FlagCreatePairsOff, SHOWN] = False
     json: Annotated[bool, FlagCreatePairsOff, SHOWN] = False
+
+    def __post_init__(self) -> None:
+        with options_named():
+            super().__post_init__()
 
     def run(self) -> str:
         if count := processes(self):
@@ -89,7 +104,7 @@ class Plot(Runs):
     Example: python -m d2l_lite plot runs/* --out curves.png
 
     Args:
-        out: PNG file to write.
+        out: file to write; its name ends in .png, .svg or .pdf.
     """
 
     out: Annotated[Path, arg(metavar="FILE")] = Path("curves.png")
@@ -120,17 +135,29 @@ class Convert:
         source: checkpoint of torchvision, timm or a training script: a safetensors
             file or, where PyTorch is installed, one of PyTorch.
         target: safetensors file to write.
+        entry: where the network is in IN, if IN holds several.
+        epsilon: that of the checkpoint's batch norm.
+        dropout: with which the network is trained on.
     """
 
     source: Annotated[Positional[Path], arg(metavar="IN")]
     target: Annotated[Positional[Path], arg(metavar="OUT")]
+    entry: Annotated[str | None, arg(metavar="NAME")] = None
+    epsilon: float = checkpoints.EPSILON
+    dropout: Annotated[float | None, arg(metavar="RATE")] = None
 
     def run(self) -> str:
-        arrays, metadata = checkpoints.convert(self.source, self.target)
-        entry = f", entry {metadata['entry']}" if "entry" in metadata else ""
+        choices = self.entry, self.epsilon, self.dropout
+        arrays, metadata = checkpoints.convert(self.source, self.target, *choices)
+        found = [
+            f", {key} {metadata[key]}"
+            for key in ("entry", "head", "others")
+            if key in metadata
+        ]
         return (
             f"{self.target}: {metadata['network']}, {_trainable(arrays):,} trainable "
-            f"parameters, from {self.source}{entry}"
+            f"parameters, from {self.source}{''.join(found)}\n"
+            + checkpoints.assumed(metadata["arguments"], self.epsilon)
         )
 
 
@@ -142,12 +169,14 @@ class Info:
 
     Args:
         source: whatever convert reads.
+        entry: where the network is in FILE, if FILE holds several.
     """
 
     source: Annotated[Positional[Path], arg(metavar="FILE")]
+    entry: Annotated[str | None, arg(metavar="NAME")] = None
 
     def run(self) -> str:
-        arrays, metadata = checkpoints.read(self.source)
+        arrays, metadata = checkpoints.read(self.source, self.entry)
         arguments = metadata["arguments"].items()
         total = sum(array.size for array in arrays.values())
         facts = metadata | {
@@ -168,6 +197,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: by tyro, for words that no command takes, with status 2.
     """
+    codecs.register_error(PROGRAM, _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=PROGRAM)
     words = list(sys.argv[1:] if arguments is None else arguments)
     name = f"{PROGRAM} {' '.join(words[:1])}"
     try:
@@ -185,7 +218,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _plain(error: UnicodeEncodeError) -> tuple[str, int]:
+    """What is printed instead of characters that a terminal, or any text, cannot have.
+
+    A file's name may have such ones.
+    """
+    found = error.object[error.start : error.end]
+    escapes = (c.encode("ascii", "backslashreplace").decode() for c in found)
+    return "".join(PLAIN.get(c, e) for c, e in zip(found, escapes)), error.end
+
+
+def _at_home(word: str) -> str:
+    """A word with the home for ``~``, which no shell sees in ``--data=~/x``."""
+    option, equals, path = word.rpartition("=") if word[:2] == "--" else ("", "", word)
+    return f"{option}{equals}{at_home(path)}" if path.startswith("~") else word
+
+
 def _parsed(words: list[str]) -> Train | Plot | Compare | Convert | Info:
+    words = list(map(_at_home, words))
     if words[:1] == ["train"]:
         words = ["train", *defaults(words[1:]), *words[1:]]
     try:
@@ -206,15 +256,23 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, TrainingDiverged):
-        return f"{error}, in another folder: this one keeps the last good state"
+        epochs = len(error.history)
+        good = f", in another folder: this one keeps epoch {epochs}, the last good one"
+        remedy = f"take a smaller --learning-rate{good if epochs else ''}"
+        return f"{as_typed(error.found)}; {remedy}"
     return str(error)
 
 
 def _columns(rows: Iterable[Sequence[object]]) -> list[str]:
     """Rows as lines, each column as wide as its widest text."""
-    texts = [[str(value) for value in row] for row in rows]
+    texts = [["".join(map(_visible, str(value))) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in texts]
+
+
+def _visible(character: str) -> str:
+    """A character, or its escape where a terminal would obey it."""
+    return character if character.isprintable() else repr(character)[1:-1]
 
 
 def _trainable(arrays: checkpoints.Arrays) -> int:

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from d2l_lite import DataError
 from d2l_lite.command import train_options
 from d2l_lite.command.run_folder import (
-    ENVIRONMENT,
     HISTORY,
-    OPTIONS,
     RESULT,
     RunError,
     best_epoch,
+    read_environment,
+    read_result,
+    remade,
 )
-from d2l_lite.files import read_json, replacing
+from d2l_lite.command.train_options import OptionError
+from d2l_lite.files import replacing
 from d2l_lite.training.history import History
 
 if TYPE_CHECKING:
@@ -62,7 +65,8 @@ class Record:
             "test": _shown(self.result.get("test_accuracy"), ".4f"),
             "s/epoch": _shown(seconds, ".0f"),
             "images/s": _shown(self.result.get("images_per_second"), ".0f"),
-            "MiB": _shown(self.result.get("peak_memory_mib"), ","),
+            # Windows does not tell it.
+            "MiB": _shown(self.result.get("peak_memory_mib") or None, ","),
         }
 
 
@@ -75,19 +79,36 @@ def read(folder: str | Path) -> Record:
 
     Raises:
         RunError: it holds no run.
-        ValueError, DataError: a file in it is damaged.
+        DataError: a file in it is damaged.
     """
     folder = Path(folder)
-    options = folder / OPTIONS
-    if not options.is_file():
+    options = train_options.of_run(folder)
+    if not options:
         raise RunError(f"{folder}: holds no run of `python -m d2l_lite train`")
-    history = folder / HISTORY
     return Record(
         folder.resolve().name,
-        train_options.read(options),
-        History.from_csv(history) if history.is_file() else History(),
-        read_json(folder / RESULT, {}),
-        read_json(folder / ENVIRONMENT, []),
+        options,
+        *_measured(folder),
+        read_environment(folder),
+    )
+
+
+def _measured(folder: Path) -> tuple[History, dict[str, Any]]:
+    """The finished epochs, and the result of all of them, empty while it trains."""
+    path, result = folder / HISTORY, read_result(folder)
+    with remade(path):
+        history = History.from_csv(path) if path.is_file() else History()
+    # A run to which epochs are added has the result that it had before.
+    if not result or result["epochs"] < len(history):
+        return history, {}
+    if result["epochs"] == len(history) > 0:
+        best = best_epoch(history)
+        accuracy = history.validation_accuracy[best - 1]
+        if (best, accuracy) == (result["best_epoch"], result["validation_accuracy"]):
+            return history, result
+    raise DataError(
+        f"{path}: its {len(history)} epochs are not those of {RESULT}; remove both: "
+        "with the state, `train --resume` makes them anew"
     )
 
 
@@ -95,7 +116,7 @@ def read_all(folders: Iterable[str | Path]) -> list[Record]:
     """Read several runs; if two folders have one name, paths are the runs' names.
 
     Raises:
-        RunError, ValueError, DataError: as `read`.
+        RunError, DataError: as `read`.
     """
     records = {str(folder): read(folder) for folder in folders}
     if len({record.name for record in records.values()}) < len(records):
@@ -134,8 +155,10 @@ def curves(records: Sequence[Record], labels: Sequence[str] | None = None) -> "F
             epochs = record.history.epoch
             validation = getattr(record.history, f"validation_{name}")
             train = getattr(record.history, f"train_{name}")
-            axes.plot(epochs, validation, "-", color=color, linewidth=1.8, label=label)
-            axes.plot(epochs, train, "--", color=color, linewidth=1.2)
+            # One point makes no line.
+            style = {"color": color, "marker": "o" if len(epochs) == 1 else None}
+            axes.plot(epochs, validation, "-", linewidth=1.8, label=label, **style)
+            axes.plot(epochs, train, "--", linewidth=1.2, **style)
         epoch_axis(axes)
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -151,7 +174,19 @@ def curves(records: Sequence[Record], labels: Sequence[str] | None = None) -> "F
 
 
 def plot(folders: Iterable[str | Path], target: str | Path) -> None:
-    """Draw the curves of several runs as a PNG file."""
-    figure = curves(read_all(folders))
+    """Draw the curves of several runs as a file, whose suffix says of which kind.
+
+    Raises:
+        OptionError: a suffix of none of `FORMATS`.
+        RunError, DataError: as `read`; or no run has finished an epoch.
+    """
+    from d2l_lite.figure import FORMATS
+
+    kind = Path(target).suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise OptionError(f"--out {target}: end its name in .{', .'.join(FORMATS)}")
+    records = read_all(folders)
+    if not any(len(record.history) for record in records):
+        raise RunError("no run has finished an epoch yet; there is nothing to draw")
     with replacing(target, "wb") as file:
-        file.write(figure.png())
+        file.write(curves(records).drawn(kind))

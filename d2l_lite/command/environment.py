@@ -7,11 +7,16 @@ import sys
 import time
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from d2l_lite import __version__
-from d2l_lite.files import read_json, write_json
+
+try:
+    import resource
+except ModuleNotFoundError:  # on Windows
+    resource = None
 
 # A framework's packages whose versions matter.
 VERSIONED = {
@@ -27,9 +32,9 @@ SHARED_GPU = {
 }
 
 
-def note(path: Path, framework: str, device: object) -> None:
-    """Add this process to a run's file: when it began, command, versions, hardware."""
-    described = {
+def described(framework: str, device: object) -> dict[str, Any]:
+    """What this process is: when it began, its command, versions, hardware."""
+    return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": shlex.join(["python", "-m", "d2l_lite", *sys.argv[1:]]),
         "versions": {
@@ -41,17 +46,25 @@ def note(path: Path, framework: str, device: object) -> None:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "cores": cores(),
-        "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
+        "memory_mib": memory(),
         "device": str(device),
     }
-    write_json(path, [*read_json(path, []), described])
+
+
+def memory() -> int:
+    """The machine's memory in MiB; 0 on Windows, which does not tell Python."""
+    if not hasattr(os, "sysconf"):
+        return 0
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 
 
 def peak_memory() -> int:
-    """The most memory that this process has held, in MiB; not that of a GPU."""
-    # Not on Windows, where the commands that need it not are to work all the same.
-    import resource
+    """The most memory that this process has held, in MiB; not that of a GPU.
 
+    0 on Windows, which does not tell Python.
+    """
+    if resource is None:
+        return 0
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit >> 20
 
@@ -72,6 +85,6 @@ def cores() -> int:
 def processor() -> str:
     """The processor's name."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = info.read_text("utf-8", "replace").splitlines() if info.exists() else []
     names = (line.partition(":")[2] for line in lines if line.startswith("model name"))
     return next(names, platform.processor()).strip()

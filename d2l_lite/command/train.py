@@ -1,33 +1,57 @@
 """`python -m d2l_lite train`: the paper's recipe, in a folder that outlives a stop."""
 
+import hashlib
 import importlib
 import os
-from contextlib import nullcontext
+import re
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from d2l_lite import PACKAGES, devices, installed
+import numpy as np
+
+from d2l_lite import devices, installation, installed
 from d2l_lite.command import environment, train_options
 from d2l_lite.command.run_folder import (
     BEST,
     ENVIRONMENT,
     OPTIONS,
     RESULT,
+    STATE,
     RunError,
     RunFolder,
     best_epoch,
     locked,
+    read_environment,
+    read_result,
 )
-from d2l_lite.command.train_options import DATASETS, OptionError, TrainOptions
-from d2l_lite.files import read_json, write_json
+from d2l_lite.command.train_options import (
+    DATASETS,
+    OptionError,
+    TrainOptions,
+    options_named,
+)
+from d2l_lite.files import write_json
 from d2l_lite.training.history import History
 from d2l_lite.training.trainer import Trainer
 
 # Frameworks read these when they start; what the caller has set stays. A thread that
-# waits sleeps: beside other work, PyTorch is much faster so.
-SETTINGS = environment.SHARED_GPU | {"OMP_WAIT_POLICY": "PASSIVE"}
+# waits sleeps: beside other work, PyTorch is much faster so. TensorFlow logs no more
+# than errors.
+SETTINGS = environment.SHARED_GPU | {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
+# What TensorFlow logs as it is imported, before it has read the variable.
+NEWS = re.compile(r"^(I\d{4} |WARNING: All log messages before absl::Init).*\n", re.M)
+# Options that may be others when a run goes on.
+MAY_DIFFER = ("data", "epochs")
 
 
 def train(
@@ -51,21 +75,28 @@ def train(
         OptionError: an option that is wrong here, or other than the run's.
         RunError: a folder that holds something else, or is in use.
         DataError: data that are missing or damaged.
-        TrainingDiverged: the last good state stays in the folder.
+        TrainingDiverged: the last good state, if there is one, stays in the folder.
     """
+    devices.end_with_launcher()
     module = _framework(options)
-    try:
+    with options_named():
         trainer = module.Trainer(**options.trainer(progress))
-    except ValueError as error:
-        raise OptionError(error) from None
     if trainer.primary:
-        _check_folder(options, folder, resume)
+        _check_folder(folder, resume)
     with locked(folder) if trainer.primary else nullcontext():
-        if result := read_json(folder / RESULT, {}):
+        run = RunFolder(folder, module, trainer.primary)
+        if trainer.primary:
+            _check_same(options.table(), run)
+        result, epochs = read_result(folder), options.max_epochs
+        # A finished run may have lost its state, which is its largest file.
+        if result and result["epochs"] == epochs and run.finished in (0, epochs):
             return result
-        begin = partial(_note, options, folder, module)
-        run = RunFolder(folder, module, trainer.primary, begin)
         data = _data(options)
+        run.about = options.table() | _fingerprint(data)
+        if run.kept and trainer.primary:
+            _check_same(run.about, run)
+            _check_epochs(options, trainer, data, run)
+        run.begin = partial(_note, options, folder, module)
         history = _fit(options, trainer, data, run)
         return _tested(options, trainer, data, history, run) if trainer.primary else {}
 
@@ -88,51 +119,112 @@ def processes(options: TrainOptions) -> int:
 def _framework(options: TrainOptions) -> ModuleType:
     name = options.framework
     _check_installed(name)
+    talks = name == "tensorflow" and "TF_CPP_MIN_LOG_LEVEL" not in os.environ
     for setting, value in SETTINGS.items():
         os.environ.setdefault(setting, value)
+    if talks:
+        with _without_news():
+            importlib.import_module(name)
     # Before the framework starts: then it is too late for virtual devices.
     devices.provide(name, options.devices)
     return importlib.import_module(f"d2l_lite.{name}")
 
 
+@contextmanager
+def _without_news() -> Iterator[None]:
+    """Leave `NEWS` out of standard error; the rest comes at the end."""
+    sys.stderr.flush()
+    own = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(own, 2)
+            os.close(own)
+            file.seek(0)
+            sys.stderr.write(NEWS.sub("", file.read().decode(errors="replace")))
+
+
 def _check_installed(framework: str) -> None:
     if not installed(framework):
-        remedy = f"pip install {PACKAGES[framework]}"
-        raise OptionError(f"--framework {framework}: it is not installed: {remedy}")
+        needs = f"it is not installed: {installation(framework)}"
+        raise OptionError(f"--framework {framework}: {needs}")
 
 
-def _check_folder(options: TrainOptions, folder: Path, resume: bool) -> None:
+def _check_folder(folder: Path, resume: bool) -> None:
     """Refuse a folder that holds another run, or anything else."""
-    path = folder / OPTIONS
-    if not path.exists():
-        if folder.is_dir() and any(folder.glob("[!.]*")):
-            problem = "is not empty and holds no run; name another folder"
+    if (folder / OPTIONS).exists() or (folder / STATE).exists():
+        if not resume:
+            problem = "holds a run; go on with --resume, or name another"
             raise RunError(f"{folder}: {problem}")
-    elif not resume:
-        raise RunError(f"{folder}: holds a run; go on with --resume, or name another")
+    elif folder.is_dir() and any(folder.glob("[!.]*")):
+        problem = "is not empty and holds no run; name another folder"
+        raise RunError(f"{folder}: {problem}")
+
+
+def _check_same(now: dict[str, Any], run: RunFolder) -> None:
+    """Refuse to go on with other options or images than those of the run so far."""
+    path, before = run.path, run.kept.get("about")
+    if before is None:
+        path, before = run.folder / OPTIONS, train_options.of_run(run.folder) or now
+    # The same files may be somewhere else by now; for epochs see `_check_epochs`.
+    other = [name for name in now if name not in MAY_DIFFER]
+    other = [name for name in other if before.get(name) != now[name]]
+    if other:
+        found = [f"{n} is {before.get(n)!r} there, not {now[n]!r}" for n in other]
+        words = {name: before[name] for name in train_options.NAMES if name in other}
+        typed = shlex.join(train_options.words(words)) or "the run's own images"
+        remedy = f"go on with {typed}, or train in another folder"
+        raise OptionError(f"{path}: {'; '.join(found)}: {remedy}")
+
+
+def _check_epochs(
+    options: TrainOptions, trainer: Trainer, data: Any, run: RunFolder
+) -> None:
+    """Refuse a number of epochs that would have changed the finished ones.
+
+    With another number, a run is what one of that number would have been.
+    """
+    before, finished = run.kept["about"]["epochs"], run.finished
+    if options.max_epochs < finished:
+        problem = f"{finished} are finished"
+    elif not trainer.same_rates(data.train, before, finished):
+        problem = (
+            f"the learning rates of the {finished} finished epochs follow --schedule "
+            f"{options.schedule} over {before} and would have been others"
+        )
     else:
-        before = train_options.read(path)
-        other = [
-            f"{name} is {before.get(name)!r} there, not {value!r}"
-            for name, value in options.table().items()
-            # The same files may be somewhere else by now.
-            if name != "data" and before.get(name) != value
-        ]
-        if other:
-            remedy = "leave it out, or train in another folder"
-            raise OptionError(f"{path}: {'; '.join(other)}: {remedy}")
+        return
+    remedy = f"go on with --epochs {before}, or train in another folder"
+    raise OptionError(f"{run.path}: --epochs {options.max_epochs}: {problem}; {remedy}")
+
+
+def _fingerprint(data: Any) -> dict[str, str]:
+    """What tells images and labels from others, for each part of a data set."""
+    found = {}
+    parts = {"training": data.train, "validation": data.validation, "test": data.test}
+    for name, part in parts.items():
+        digest = hashlib.blake2b(str(part.images.shape).encode(), digest_size=8)
+        for array in (part.images, part.labels):
+            digest.update(np.ascontiguousarray(array))
+        found[f"{name} set"] = f"{len(part)} images, digest {digest.hexdigest()}"
+    return found
 
 
 def _note(options: TrainOptions, folder: Path, module: ModuleType) -> None:
     """Write what was asked, and what computes it, into the run's folder."""
+    now = environment.described(options.framework, module.device())
+    noted = [*read_environment(folder), now]
     train_options.write(folder / OPTIONS, options.table())
-    environment.note(folder / ENVIRONMENT, options.framework, module.device())
+    write_json(folder / ENVIRONMENT, noted)
 
 
 def _data(options: TrainOptions) -> Any:
     # The paper's training set is the large one, section 4.1.
     large = options.dataset == "svhn" and options.scale == "full"
-    try:
+    with options_named():
         return DATASETS[options.dataset](
             scale=options.scale,
             validation=options.validation,
@@ -140,8 +232,6 @@ def _data(options: TrainOptions) -> Any:
             root=options.data,
             **({"extra": True} if large else {}),
         )
-    except ValueError as error:
-        raise OptionError(error) from None
 
 
 def _fit(options: TrainOptions, trainer: Trainer, data: Any, run: RunFolder) -> History:
@@ -154,12 +244,8 @@ def _fit(options: TrainOptions, trainer: Trainer, data: Any, run: RunFolder) -> 
         dropout=options.dropout,
         memory_efficient=options.memory_efficient,
     )
-    try:
+    with options_named():
         return trainer.fit(model, data, run)
-    except RunError:
-        raise
-    except ValueError as error:
-        raise OptionError(error) from None
 
 
 def _tested(

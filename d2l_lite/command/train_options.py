@@ -2,8 +2,10 @@
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,12 +13,19 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from d2l_lite import PACKAGES
-from d2l_lite.command.run_folder import OPTIONS
+from d2l_lite.checks import check_choice
+from d2l_lite.command.run_folder import (
+    OPTIONS,
+    STATE,
+    RunError,
+    read_state,
+    remade,
+)
 from d2l_lite.data.cifar import CIFAR10, CIFAR100
 from d2l_lite.data.fashion_mnist import FashionMNIST
 from d2l_lite.data.scale import SCALES, named
 from d2l_lite.data.svhn import SVHN
-from d2l_lite.files import replacing
+from d2l_lite.files import at_home, read_text, replacing
 from d2l_lite.networks import zoo
 from d2l_lite.training.schedules import SCHEDULES
 from d2l_lite.training.trainer import Trainer
@@ -80,7 +89,7 @@ class TrainOptions(Trainer):
         changes = {"dropout": self.dropout, "memory_efficient": self.memory_efficient}
         zoo.arguments(self.network, **changes)
         if self.data:
-            self.data = str(Path(self.data).resolve())
+            self.data = str(at_home(self.data).resolve())
 
     def table(self) -> dict[str, Any]:
         """The options under the names that they have in a TOML file."""
@@ -100,6 +109,50 @@ NAMES = {
     if field.name != "progress"
 }
 
+# Arguments in a message, and the call that it may begin with.
+ARGUMENTS = {field: name for name, field in NAMES.items()} | {"root": "data"}
+ARGUMENT = re.compile(rf"\b({'|'.join(ARGUMENTS)})=('[^']*'|[\w.+-]*\w)")
+CALL = re.compile(r"^\w+\((.*?)\)(?=: |, )")
+
+
+def as_typed(message: object) -> str:
+    """What is said of arguments, said of the options that the command line has.
+
+    "Trainer(max_epochs=0): must be at least 1" becomes "--epochs 0: must be at least
+    1", and so does what is said later in the message.
+    """
+    text = re.sub(r"^build\((?=')", "build(network=", str(message))
+    text = text.removeprefix("Trainer.fit: ")
+    if call := CALL.match(text):
+        text = call[1].replace(", ", " ") + text[call.end() :]
+    text = ARGUMENT.sub(lambda found: _word(*found.groups()), text)
+    for argument, name in ARGUMENTS.items():
+        # Without an underscore it may be a word of the sentence.
+        if "_" in argument:
+            text = re.sub(rf"(?<![\w-]){argument}\b", f"--{_flag(name)}", text)
+    return text
+
+
+@contextmanager
+def options_named() -> Iterator[None]:
+    """Have a ValueError about arguments speak of options, as an OptionError."""
+    try:
+        yield
+    except RunError:
+        raise
+    except ValueError as error:
+        raise OptionError(as_typed(error)) from None
+
+
+def _word(argument: str, value: str) -> str:
+    flag = _flag(ARGUMENTS[argument])
+    switch = {"True": f"--{flag}", "False": f"--no-{flag}"}
+    return switch.get(value) or f"--{flag} {value.strip(chr(39))}"
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")
+
 
 def recipe(dataset: str | None = None, scale: str = "full") -> dict[str, Any]:
     """The options that the paper has for a data set, by their names in a TOML file."""
@@ -117,9 +170,35 @@ def read(path: Path) -> dict[str, Any]:
         OSError: the file cannot be read.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(read_text(path))
+    except ValueError as error:
         raise OptionError(f"{path}: not a TOML file ({error})") from None
+
+
+def of_run(folder: Path) -> dict[str, Any]:
+    """The options of a run, from its file or, where there is none, from its state.
+
+    Nothing if the folder has neither.
+
+    Raises:
+        RunError, DataError: the file is damaged, or the state.
+        OSError: it cannot be read.
+    """
+    path, state = folder / OPTIONS, folder / STATE
+    if not path.exists():
+        about = read_state(state)[1]["about"] if state.exists() else {}
+        return {name: about[name] for name in NAMES if name in about}
+    with remade(path):
+        found = _checked(path)
+        if missing := {"framework", "network", "dataset"} - found.keys():
+            raise OptionError(f"{path}: has no {', '.join(sorted(missing))}")
+        try:
+            for name, known in {"framework": PACKAGES, "dataset": DATASETS}.items():
+                check_choice(found[name], known, f"{name}={found[name]!r}")
+            TrainOptions(**{NAMES[name]: value for name, value in found.items()})
+        except (TypeError, ValueError) as error:
+            raise OptionError(f"{path}: {as_typed(error)}") from None
+    return found
 
 
 def write(path: Path, options: Mapping[str, Any]) -> None:
@@ -142,7 +221,7 @@ class Sources:
     data: str | None = None
 
 
-def defaults(words: Sequence[str]) -> list[str]:
+def defaults(typed: Sequence[str]) -> list[str]:
     """Words for in front of those that were typed behind `train`, which come later.
 
     They are the recipe's, those of the run that is resumed, and those of a file.
@@ -151,16 +230,16 @@ def defaults(words: Sequence[str]) -> list[str]:
         OptionError: a file that is no TOML, or has an option that does not exist.
         OSError: a file cannot be read.
     """
-    typed, _ = tyro.cli(Sources, args=words, add_help=False, return_unknown_args=True)
+    known, _ = tyro.cli(Sources, args=typed, add_help=False, return_unknown_args=True)
     found = {}
-    if typed.resume and typed.out and (typed.out / OPTIONS).exists():
-        found |= _checked(typed.out / OPTIONS)
-    if typed.config:
-        found |= _checked(typed.config)
-    known = found | {key: value for key, value in vars(typed).items() if value}
+    if known.resume and known.out:
+        found |= of_run(known.out)
+    if known.config:
+        found |= _checked(known.config)
+    known = found | {key: value for key, value in vars(known).items() if value}
     size = known.get("scale") or ("full" if "data" in known else named())
     found = recipe(known.get("dataset"), size or "full") | found
-    return list(_words(found))
+    return list(words(found))
 
 
 def _checked(path: Path) -> dict[str, Any]:
@@ -171,9 +250,10 @@ def _checked(path: Path) -> dict[str, Any]:
     return table
 
 
-def _words(table: Mapping[str, Any]) -> Iterator[str]:
+def words(table: Mapping[str, Any]) -> Iterator[str]:
+    """Options as they are typed."""
     for name, value in table.items():
-        flag = name.replace("_", "-")
+        flag = _flag(name)
         if isinstance(value, bool):
             yield f"--{flag}" if value else f"--no-{flag}"
         else:

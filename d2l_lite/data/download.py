@@ -10,12 +10,12 @@ from filelock import FileLock
 from platformdirs import user_cache_dir
 
 from d2l_lite import DataError
+from d2l_lite.files import at_home
 
 
 def cache_folder() -> Path:
     """``D2L_LITE_CACHE``, or ``d2l_lite`` in the platform's folder for caches."""
-    folder = os.environ.get("D2L_LITE_CACHE") or user_cache_dir("d2l_lite")
-    return Path(folder).expanduser()
+    return at_home(os.environ.get("D2L_LITE_CACHE") or user_cache_dir("d2l_lite"))
 
 
 def verified(path: Path, sha256: str) -> bool:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from d2l_lite import DataError
+from d2l_lite.files import at_home
 
 
 def named_folder(root: str | Path | None, below: str) -> Path | None:
@@ -15,7 +16,7 @@ def named_folder(root: str | Path | None, below: str) -> Path | None:
         root = os.environ.get("D2L_LITE_DATA") or None
     if root is None:
         return None
-    folder = Path(os.path.expanduser(root))  # noqa: PTH111 - nobody's home stays as it is
+    folder = at_home(root)
     return folder / below if (folder / below).is_dir() else folder
 
 

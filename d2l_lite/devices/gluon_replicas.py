@@ -3,6 +3,7 @@
 import copy
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from itertools import count as numbers
@@ -29,6 +30,8 @@ from d2l_lite.training.trainer import Trainer
 BUFFERS, ENOUGH = "MXNET_CPU_TEMP_COPY", 4096
 _trainings = numbers()
 _graphs = WeakKeyDictionary()
+# While a block is traced, its parts change for a moment.
+_lock = threading.Lock()
 
 
 def provide(count: int) -> None:
@@ -62,6 +65,20 @@ def hybridize(block: gluon.Block) -> None:
             hybridize(child)
 
 
+def copied(block: gluon.Block, context: mx.Context) -> gluon.Block:
+    """A copy of a block in a context, imperative, with gradients of its own."""
+    # deepcopy takes None for the compiled graphs that a part has, which it cannot copy.
+    graphs = (getattr(part, "_cached_op", None) for part in parts(block))
+    with _lock:
+        found = copy.deepcopy(block, {id(graph): None for graph in graphs if graph})
+    found.hybridize(False)
+    for parameter in found.collect_params().values():
+        if parameter.grad_req == "add":
+            parameter.grad_req = "write"
+    found.collect_params().reset_ctx([context])
+    return found
+
+
 def graph(network: gluon.Block) -> gluon.Block:
     """A network as one graph of the same parameters, or itself with parts as graphs.
 
@@ -75,12 +92,15 @@ def graph(network: gluon.Block) -> gluon.Block:
     parameters = list(network.collect_params().values())
     # Once a block is traced, its parts hold it: held here, they would keep it for ever.
     made_of = [*map(ref, blocks), *parameters, *(array.dtype for array in parameters)]
-    if _graphs.get(network, [None])[0] != made_of:
-        images = mx.sym.var("images", dtype=parameters[0].dtype).as_np_ndarray()
-        traced = gluon.SymbolBlock(network(images), images, network.collect_params())
-        hybridize(traced)
-        _graphs[network] = made_of, traced
-    return _graphs[network][1]
+    with _lock:
+        known, traced = _graphs.get(network, (None, None))
+        if known != made_of:
+            images = mx.sym.var("images", dtype=parameters[0].dtype).as_np_ndarray()
+            outputs = network(images)
+            traced = gluon.SymbolBlock(outputs, images, network.collect_params())
+            hybridize(traced)
+            _graphs[network] = made_of, traced
+    return traced
 
 
 def room() -> bool:
@@ -123,7 +143,12 @@ def check(trainer: Trainer, model: gluon.Block, drops: bool) -> None:
     `drops` says whether the model has dropout.
     """
     gpus, twice = mx.context.num_gpus(), efficient(model)
-    types = {np.dtype(p.dtype).name for p in model.collect_params().values()}
+    parameters = model.collect_params().values()
+    types = {np.dtype(p.dtype).name for p in parameters}
+    if any(p.grad_req == "add" for p in parameters):
+        raise ValueError(
+            "Trainer.fit: grad_req='add' sums all steps; set it to 'write'"
+        )
     low = trainer.precision != "float32"
 
     def refuse(option, problem, reason):
@@ -187,8 +212,7 @@ class Replicas:
         # Stores and batch norms know each other by keys, of which no two may be equal.
         self.prefix = f"training{next(_trainings)}/"
         for context in self.contexts:
-            network = copy.deepcopy(model)
-            network.collect_params().reset_ctx([context])
+            network = copied(model, context)
             self.copies.append(backend.arrays(network))
             if self.sync:
                 self._synchronise(network, backend)
@@ -250,8 +274,10 @@ class Replicas:
         mx.nd.waitall()
         for name, array in self.arrays.items():
             copied = [arrays[name] for arrays in self.copies]
-            if is_trainable(name):
+            if array.grad_req != "null":
                 self._add(name, [c.grad() for c in copied], array.grad())
+            elif is_trainable(name):
+                pass  # frozen
             elif self.sync:
                 copied[0].data().copyto(array.data())
             else:

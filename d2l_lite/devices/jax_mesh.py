@@ -202,8 +202,10 @@ def _common(before: jax.Array, after: jax.Array) -> jax.Array:
     """What all devices keep: the mean of running statistics, and the common key."""
     if _key(before):
         return before
-    floating = jnp.issubdtype(after.dtype, jnp.floating)
-    return jax.lax.pmean(after, AXIS) if floating else after
+    if not jnp.issubdtype(after.dtype, jnp.floating):
+        return after
+    # A mean of changes, which rounds nothing of what is frozen.
+    return before + jax.lax.pmean(after - before, AXIS)
 
 
 def _key(array: jax.Array) -> bool:

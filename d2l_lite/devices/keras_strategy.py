@@ -1,6 +1,7 @@
 """TensorFlow's devices: mirrored variables, replicas that share a batch, graphs."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from d2l_lite.checks import check_parts
 
-_graphs = WeakKeyDictionary()
+_graphs, lock = WeakKeyDictionary(), threading.Lock()
 MEAN, SUM = tf.distribute.ReduceOp.MEAN, tf.distribute.ReduceOp.SUM
 
 
@@ -170,7 +171,8 @@ def shared(
             given the mean of their running statistics.
         gradients: of a replica's part, `(X, y) -> (loss, correct, gradients)`.
     """
-    norms = [] if together else _norms(model)
+    # Frozen ones keep theirs.
+    norms = [] if together else [norm for norm in _norms(model) if norm.trainable]
     running = [v.value for n in norms for v in (n.moving_mean, n.moving_variance)]
     seeds = [v.value for v in model.variables if "seed_generator" in v.path]
 
@@ -206,7 +208,7 @@ def parts(strategy: tf.distribute.Strategy, *tensors: tf.Tensor) -> list[Any]:
     return [distribute(partial(part, tensor)) for tensor in tensors]
 
 
-def graph(model: keras.Layer) -> Callable[[tf.Tensor], tf.Tensor]:
+def graph(model: keras.Layer, dtype: str) -> Callable[[tf.Tensor], tf.Tensor]:
     """A model in evaluation mode as a graph, of N×H×W×C images of any size.
 
     It is kept for as long as the model lives and consists of the same layers and
@@ -214,15 +216,16 @@ def graph(model: keras.Layer) -> Callable[[tf.Tensor], tf.Tensor]:
     """
     parts = list(model._flatten_layers(include_self=False))
     parts += [variable.value for variable in model.variables]
-    known, found = _graphs.get(model, ([], None))
-    # Variables have no == that says whether they are the same.
-    if len(known) != len(parts) or any(a is not b for a, b in zip(known, parts)):
-        # A reference, for else the graph would keep its model alive. No closure, of
-        # which TensorFlow would say that it is traced again for each model.
-        evaluate = partial(_evaluate, ref(model))
-        images = tf.TensorSpec([None] * 4, model.weights[0].dtype)
-        found = tf.function(evaluate, [images])
-        _graphs[model] = parts, found
+    with lock:
+        known, found = _graphs.get(model, ([], None))
+        # Variables have no == that says whether they are the same.
+        if len(known) != len(parts) or any(a is not b for a, b in zip(known, parts)):
+            # A reference, for else the graph would keep its model alive. No closure, of
+            # which TensorFlow would say that it is traced again for each model.
+            evaluate = partial(_evaluate, ref(model))
+            images = tf.TensorSpec([None] * 4, dtype)
+            found = tf.function(evaluate, [images]).get_concrete_function()
+            _graphs[model] = parts, found
     return found
 
 

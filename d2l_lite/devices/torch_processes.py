@@ -2,11 +2,11 @@
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from types import MappingProxyType, MethodType
 
 import numpy as np
 import torch
@@ -55,13 +55,10 @@ class Group:
         if self.size == 1:
             return model
         if sync_batch_norm:
-            # What the memo names, deepcopy takes instead of a copy.
+            norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+            replaced = {id(norm): BatchNormOfAll(norm, self) for norm in norms}
             arrays = *model.parameters(), *model.buffers()
-            memo: dict[int, Any] = {id(array): array for array in arrays}
-            for module in model.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    memo[id(module)] = BatchNormOfAll(module, self)
-            model = copy.deepcopy(model, memo).train()
+            model = twin(model, arrays, replaced).train()
         return DistributedDataParallel(model)
 
     def whole(
@@ -82,6 +79,37 @@ class Group:
         dist.all_reduce(means)
         for array, mean in zip(arrays, means.split([a.numel() for a in arrays])):
             array.copy_(mean.view_as(array))
+
+
+def twin(
+    model: nn.Module,
+    arrays: Iterable[torch.Tensor],
+    replaced: Mapping[int, nn.Module] = MappingProxyType({}),
+) -> nn.Module:
+    """A copy of a model's modules that shares some of its arrays, and all the rest.
+
+    `replaced` has other modules for some, by their `id`.
+
+    Raises:
+        ValueError: a part of it cannot be copied.
+    """
+    # What may hold modules is copied; a hook, or a lock, stays its owner's.
+    copied = nn.Module, dict, list, set, tuple, partial, MethodType
+    rest = (
+        value
+        for module in model.modules()
+        for name, value in vars(module).items()
+        if name.endswith("_hooks") or not isinstance(value, copied)
+    )
+    # What the memo names, deepcopy takes instead of a copy.
+    memo = {id(one): one for one in (*arrays, *rest)} | replaced
+    try:
+        return copy.deepcopy(model, memo)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            "the model is to stay as it is, and cannot be copied: call its eval() "
+            f"before it predicts ({error})"
+        ) from error
 
 
 def group() -> Group:

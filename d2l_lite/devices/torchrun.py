@@ -10,6 +10,8 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from d2l_lite.devices import LAUNCHER
+
 
 def launch(arguments: Sequence[str], count: int) -> int:
     """Run `python -m d2l_lite` with these arguments in `count` processes.
@@ -23,6 +25,8 @@ def launch(arguments: Sequence[str], count: int) -> int:
     has_affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // count)))
+    # Killed, it could not stop them.
+    os.environ[LAUNCHER] = str(os.getpid())
     # The processes say themselves what is wrong.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     config = LaunchConfig(

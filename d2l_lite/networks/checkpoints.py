@@ -3,132 +3,265 @@
 The canonical names are explained in chapters/four_frameworks.md.
 """
 
-import importlib
+import io
 import re
-import sys
+import shlex
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from d2l_lite import PACKAGES, installed
+from d2l_lite import installation
+from d2l_lite.checks import check_real
 from d2l_lite.networks import weights, zoo
+from d2l_lite.networks.file_kinds import PYTORCH, other_kind
 from d2l_lite.networks.weights import WeightsError
 
 Arrays = dict[str, np.ndarray]
-# Where training scripts keep the weights; averaged ones first, as timm reads them.
-ENTRIES = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
-# What DataParallel, Lightning and torch.compile put before each name.
-PREFIX = re.compile(r"^(?:(?:module|model|_orig_mod)\.)+")
+# What wrappers of PyTorch put into names; no name of a DenseNet has it.
+WRAPPERS = re.compile(
+    r"(?<![^.])(?:module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
+)
 # torchvision's published files are older than the names in its code.
 OLD_STYLE = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d\.)")
+CANONICAL = re.compile(
+    r"(?:features\.(?:conv0|norm0|norm5|denseblock\d+\.denselayer\d+\.(?:norm|conv)[12]"
+    r"|transition\d+\.(?:norm|conv))|classifier)\.\w+$"
+)
 COUNTERS = ("num_batches_tracked", "n_averaged")
+# The first array of every DenseNet; what stands before it stands before all of them.
+STEM = "features.conv0.weight"
+AVERAGED = re.compile(r"(?:^|[._])(?:ema|swa|averaged?)(?:[._]|$)", re.IGNORECASE)
+# Of the book's batch norm.
+EPSILON = 1e-5
 
 
-def read(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
+class Found(NamedTuple):
+    """A network in a checkpoint: where its names are, and what stands before them."""
+
+    place: str
+    prefix: str
+    entries: Mapping[str, Any]
+
+
+def read(path: str | Path, entry: str | None = None) -> tuple[Arrays, dict[str, Any]]:
     """The canonical arrays in a DenseNet's checkpoint, and what is known of them.
 
     The content tells whether it is a safetensors file or one of PyTorch. Types stay,
     but bfloat16, which NumPy does not know, becomes float32. What is known: `network`,
-    `arguments`, `framework`, and what the file says beside.
+    `arguments`, `framework`, and what the file says beside; `entry` where the network
+    is not all of the file, `others` in it, `head` if that has a name of its own.
+
+    Args:
+        path: the file.
+        entry: the network to read if there are several; of two the averaged one if
+            None.
 
     Raises:
-        WeightsError: the file is of another kind, damaged, or not a DenseNet's.
+        WeightsError: the file is of another kind, damaged, not a DenseNet's, or its
+            metadata tell of another network than its shapes.
     """
-    with Path(path).open("rb") as file:
-        start = file.read(9)
-    # safetensors is JSON behind eight bytes; PyTorch writes zip, before 1.6 pickles.
-    if start[8:] == b"{":
-        found, metadata = weights.read(path)
-        said = "pytorch" if metadata.get("format") == "pt" else "unknown"
-        metadata = {"framework": said} | metadata
-    elif start.startswith((b"PK", b"\x80")):
-        found, metadata = _read_pytorch(path)
-    else:
-        raise WeightsError(f"{path}: neither a safetensors nor a PyTorch file")
-    arrays: Arrays = {}
-    for name, array in found.items():
-        name = OLD_STYLE.sub(r"\1\2", PREFIX.sub("", name))
-        if name in arrays:
-            raise WeightsError(f"{path}: two entries for {name}")
-        if not name.endswith(COUNTERS):
-            arrays[name] = array
+    content, metadata = _content(path)
+    found = {network.place: network for network in _networks(content)}
+    averaged = [place for place in found if AVERAGED.search(place)]
+    if entry is None and len(found) > 1 and len(averaged) == 1:
+        entry = averaged[0]
+    if entry is None and len(found) == 1:
+        [entry] = found
+    chosen = found.get(entry)
+    if not chosen:
+        known = ", ".join(map(shlex.quote, found))
+        if not found:
+            seen = "; ".join(_seen(content)) or "no arrays"
+            problem = f"not the weights of a DenseNet: no {STEM}; found {seen}"
+        elif entry is None:
+            problem = f"holds several networks: choose an entry: {known}"
+        else:
+            problem = f"no network in entry {entry}; there is: {known}"
+        raise WeightsError(f"{path}: {problem}")
+    if chosen.place:
+        metadata["entry"] = chosen.place
+    if others := [place for place in found if place != chosen.place]:
+        metadata["others"] = ", ".join(map(shlex.quote, others))
+    beside = [n.prefix for n in found.values() if n.entries is chosen.entries]
+    arrays = _arrays(chosen, beside, path)
+    if head := _head(arrays):
+        metadata["head"] = head
     try:
-        described = zoo.describe({name: a.shape for name, a in arrays.items()})
+        shapes = {name: array.shape for name, array in arrays.items()}
+        described = zoo.describe(shapes, metadata)
     except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from None
-    described["arguments"]["dropout"] = zoo.noted_dropout(metadata)
+        strange = [name for name in arrays if not CANONICAL.match(name)]
+        raise WeightsError(
+            f"{path}: {error}; found {_listed(strange or arrays)}"
+        ) from None
     return arrays, described | {k: metadata[k] for k in metadata if k not in described}
 
 
-def convert(source: str | Path, target: str | Path) -> tuple[Arrays, dict[str, Any]]:
+def convert(
+    source: str | Path,
+    target: str | Path,
+    entry: str | None = None,
+    epsilon: float = EPSILON,
+    dropout: float | None = None,
+) -> tuple[Arrays, dict[str, Any]]:
     """Write a checkpoint as float32 canonical weights, which `load` reads everywhere.
 
-    Names and shapes are compared with the network, built in an installed framework.
-    Returns what `read` found.
+    Names and shapes are compared with those of the network. Returns the arrays and what
+    `read` knows of them.
+
+    Args:
+        source: the checkpoint.
+        target: the file to write.
+        entry: as for `read`.
+        epsilon: of the checkpoint's batch norm. Where it is not 1e-5 the difference is
+            added to the running variances, which gives the same logits; training goes
+            on with 1e-5.
+        dropout: with which the network is trained on; the metadata's, or 0, if None.
 
     Raises:
-        WeightsError: a file that `read` refuses, or every entry that does not fit. The
-            target stays as it was.
+        WeightsError: a file that `read` refuses, every entry that does not fit, or one
+            that is not finite. The target stays as it was.
+        ValueError: `epsilon` or `dropout` is out of its range.
     """
-    arrays, metadata = read(source)
+    check_real(epsilon, 0, np.inf, f"convert(epsilon={epsilon!r})", above=True)
+    arrays, metadata = read(source, entry)
+    if dropout is not None:
+        metadata["arguments"]["dropout"] = dropout
+    shapes = zoo.shapes(zoo.checked(metadata["arguments"], "convert"))
+    if epsilon != EPSILON:
+        for name, array in arrays.items():
+            if name.endswith("running_var"):
+                arrays[name] = array.astype(np.float64) + (epsilon - EPSILON)
     try:
-        shapes = _network_shapes(metadata["arguments"])
         weights.check(arrays, shapes)
-        weights.check_real(arrays)
-    except ValueError as error:
+    except WeightsError as error:
         raise WeightsError(f"{source}: {error}") from None
-    weights.save(
-        target,
-        {name: arrays[name].astype(np.float32) for name in shapes},
-        {key: metadata[key] for key in ("network", "arguments", "framework")},
-    )
+    weights.check_values(arrays, source)
+    written = {name: arrays[name].astype(np.float32) for name in shapes}
+    known = ("network", "arguments", "framework")
+    weights.save(target, written, {key: metadata[key] for key in known})
     return arrays, metadata
 
 
-def _network_shapes(arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    # One that this process has imported, if any: two of them may not get along.
-    ready = sorted(PACKAGES, key=lambda name: f"d2l_lite.{name}" not in sys.modules)
-    framework = next(filter(installed, ready), None)
-    if not framework:
-        raise WeightsError("needs a framework to check names and shapes: install torch")
-    module = importlib.import_module(f"d2l_lite.{framework}")
-    network = module.build("densenet", **arguments)
-    return {name: array.shape for name, array in module.get_weights(network).items()}
+def assumed(arguments: Mapping[str, Any], epsilon: float = EPSILON) -> str:
+    """What a conversion takes for granted, for names and shapes do not tell."""
+    stem = "7×7 convolution of stride 2, then 3×3 max pooling of stride 2"
+    if arguments["small_inputs"]:
+        stem = "3×3 convolution of stride 1, no pooling"
+    dropout = arguments["dropout"]
+    return (
+        f"assumed, as names and shapes do not tell: stem of a {stem}; average pooling "
+        "in transitions and at the end; ReLU after each batch norm, whose epsilon is "
+        f"{epsilon:g} (else: --epsilon); dropout {dropout:g} (else: --dropout). The "
+        "book's DenseNet has no other stem or pooling: of a network that had, the "
+        "logits will differ."
+    )
 
 
-def _read_pytorch(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
+def _content(path: str | Path) -> tuple[Mapping[Any, Any], dict[str, Any]]:
+    """What a file holds, by names, and what it says of that."""
+    # Opened once: a pipe has its content only once.
+    with Path(path).open("rb") as file:
+        content = file.read(64)
+        if content[8:9] == b"{" or content.startswith((b"PK", b"\x80")):
+            content += file.read()
+    if content[8:9] == b"{":
+        arrays, metadata = weights.parse(content, path)
+        said = "pytorch" if metadata.get("format") == "pt" else "unknown"
+        return arrays, {"framework": said} | metadata
+    kind = other_kind(content, path)
+    if not kind.startswith(PYTORCH):
+        rule = kind or "neither a safetensors nor a PyTorch file"
+        raise WeightsError(f"{path}: {rule}")
     try:
         import torch
     except ImportError:
-        raise WeightsError(
-            f"{path}: a PyTorch file, which only PyTorch reads: pip install torch"
-        ) from None
+        rule = f"a PyTorch file, which only PyTorch reads: {installation('pytorch')}"
+        raise WeightsError(f"{path}: {rule}") from None
     try:
-        # Given a path, it would go by the suffix.
-        with Path(path).open("rb") as file, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            content = torch.load(file, map_location="cpu", weights_only=True)
+            held = torch.load(io.BytesIO(content), "cpu", weights_only=True)
     except Exception as error:
         # Damaged bytes make it raise anything: EOFError, KeyError, struct.error, ...
         reason = re.split(r"\. |\n", str(error))[0] or type(error).__name__
         if other := re.search(r"GLOBAL ([\w.]+)", str(error)):
             reason = f"{other[1]} could run any code; save the state_dict() alone"
         raise WeightsError(f"{path}: PyTorch does not read it: {reason}") from None
-    metadata = {"framework": "pytorch"}
-    for entry in ENTRIES:
-        if isinstance(content, Mapping) and isinstance(content.get(entry), Mapping):
-            content, metadata["entry"] = content[entry], entry
-    if not isinstance(content, Mapping):
-        raise WeightsError(f"{path}: holds a {type(content).__name__}, no weights")
-    arrays = {}
-    for name, tensor in content.items():
-        if isinstance(tensor, torch.Tensor):
-            tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
-            try:
-                arrays[str(name)] = tensor.detach().numpy()
-            except (TypeError, RuntimeError) as error:
-                raise WeightsError(f"{path}: {name}: {error}") from None
-    return arrays, metadata
+    if not isinstance(held, Mapping):
+        raise WeightsError(f"{path}: holds a {type(held).__name__}, no weights")
+    return held, {"framework": "pytorch"}
+
+
+def _mappings(content: Mapping[Any, Any], place: str = "") -> Iterator[tuple]:
+    """The mapping and those in it, to five levels: (names to it, mapping)."""
+    yield place, content
+    for name, value in content.items():
+        if isinstance(value, Mapping) and place.count(".") < 4:
+            yield from _mappings(value, f"{place}.{name}".lstrip("."))
+
+
+def _networks(content: Mapping[Any, Any]) -> Iterator[Found]:
+    for place, entries in _mappings(content):
+        for name in entries:
+            start, stem, end = WRAPPERS.sub("", str(name)).rpartition(STEM)
+            if stem and not end and (not start or start.endswith(".")):
+                named = ".".join(filter(None, (place, start.rstrip("."))))
+                yield Found(named, start, entries)
+
+
+def _arrays(found: Found, prefixes: list[str], path: str | Path) -> Arrays:
+    """A network's arrays under canonical names; what fits none keeps its own."""
+    arrays: Arrays = {}
+    for key, value in found.entries.items():
+        name = WRAPPERS.sub("", str(key))
+        before = filter(name.startswith, prefixes)
+        owner = max(before, key=len, default=found.prefix)
+        is_array = hasattr(value, "dtype") and not name.endswith(COUNTERS)
+        if not is_array or owner != found.prefix:
+            continue
+        name = OLD_STYLE.sub(r"\1\2", name.removeprefix(found.prefix))
+        if name in arrays:
+            raise WeightsError(f"{path}: two entries for {name}")
+        try:
+            arrays[name] = value if isinstance(value, np.ndarray) else _numpy(value)
+        except (TypeError, RuntimeError) as error:
+            raise WeightsError(f"{path}: {key}: {error}") from None
+    return arrays
+
+
+def _numpy(tensor: Any) -> np.ndarray:
+    tensor = tensor.detach()
+    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+
+
+def _head(arrays: Arrays) -> str:
+    """Give the one linear layer behind the features, if any, its name; returns its old.
+
+    Fine-tuned networks have `classifier.1`, behind a dropout, or `fc`.
+    """
+    beside = [name for name in arrays if not name.startswith("features.")]
+    old = beside[0].rpartition(".")[0] if beside else ""
+    pair = [f"{old}.weight", f"{old}.bias"]
+    if old == "classifier" or sorted(beside) != sorted(pair):
+        return ""
+    for name in pair:
+        arrays[f"classifier{name.removeprefix(old)}"] = arrays.pop(name)
+    return old
+
+
+def _seen(content: Mapping[Any, Any]) -> Iterator[str]:
+    """For people, which mappings of a file hold arrays."""
+    for place, entries in _mappings(content):
+        names = [name for name, value in entries.items() if hasattr(value, "dtype")]
+        if names:
+            yield f"{place}: {_listed(names)}" if place else _listed(names)
+
+
+def _listed(names: Any) -> str:
+    names = list(map(str, names))
+    count = "1 array" if len(names) == 1 else f"{len(names)} arrays"
+    return f"{count} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"

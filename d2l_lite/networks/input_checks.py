@@ -1,5 +1,6 @@
 """Images and labels that fit a network, checked before a framework sees them."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -22,19 +23,26 @@ def check_pixels(
         raise ValueError(f"{call}: images of {height}×{width} pixels: {rule}")
 
 
-def batch_check(shapes: Shapes, dtype: np.dtype, call: str) -> Callable[..., tuple]:
+def batch_check(
+    shapes: Shapes, dtype: np.dtype, call: str, training: bool = False
+) -> Callable[..., tuple]:
     """A function that checks N×C×H×W images and, if there are any, N labels.
 
     It is for a network, or a part of one, with weights of these shapes and type. It
     returns both, images in that type and labels as int64, and raises ValueError,
-    opening with `call`, for what some framework would take in silence.
+    opening with `call`, for what some framework would take in silence: in `training`
+    also for a batch in which a batch norm has one value per channel, and no variance.
     """
-    first = next(iter(shapes.values()))
-    channels = first[1] if len(first) == 4 else first[0]
-    classes = shapes.get("classifier.bias", (0,))[0]
+    first = next(iter(shapes.values()), ())
+    channels = first[1:2] if len(first) == 4 else first[:1]
+    heads = [shape for name, shape in shapes.items() if name.startswith("classifier.")]
+    classes = heads[-1][0] if heads else 0
     # A transition alone has names without the number that a network gives it.
-    ends = (name.rpartition("transition")[2].lstrip("0123456789.") for name in shapes)
-    transitions = sum(end == "conv.weight" for end in ends)
+    ends = [name.rpartition("transition")[2].lstrip("0123456789.") for name in shapes]
+    transitions = ends.count("conv.weight")
+    norms = [i for i, name in enumerate(shapes) if "norm" in name]
+    # As often the map that the last norm reads has been halved.
+    halved = ends[: norms[-1]].count("conv.weight") if norms else None
     pools = "features.norm0.weight" in shapes
 
     def check(images: np.ndarray, labels: np.ndarray | None = None) -> tuple:
@@ -43,10 +51,18 @@ def batch_check(shapes: Shapes, dtype: np.dtype, call: str) -> Callable[..., tup
             rule = "must be N×C×H×W with N at least 1"
             raise ValueError(f"{call}: images of shape {images.shape}: {rule}")
         _, found, height, width = images.shape
-        if found != channels:
-            reads = f"{found} channels: the model reads {channels}"
+        if channels and found != channels[0]:
+            reads = f"{found} channels: the model reads {channels[0]}"
             raise ValueError(f"{call}: images of {reads}")
         check_pixels(height, width, transitions, pools, call)
+        if training and halved is not None:
+            sides = ((-(-side // 4) if pools else side) for side in (height, width))
+            if len(images) * math.prod(side >> halved for side in sides) == 1:
+                found = f"one image of {height}×{width} pixels"
+                rule = "more than one value per channel: take more, or larger ones"
+                raise ValueError(
+                    f"{call}: {found}: batch norm in training needs {rule}"
+                )
         if labels is None:
             return images.astype(dtype, copy=False), None
         labels = np.asarray(labels)

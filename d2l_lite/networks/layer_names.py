@@ -18,14 +18,20 @@ def name_layers(
     what it is. A whole network gives `classifier` and names such as
     `features.denseblock1.denselayer1.conv1`; a part alone gives the end of such a name:
     `denselayer1.conv1` for a `DenseBlock`, `conv1` for a `conv_block`, `conv` for a
-    `transition_block`.
+    `transition_block`. What a DenseNet has not, gets no name.
     """
     if kind(model) is not None:
         yield "", model
     elif hasattr(model, "features") and hasattr(model, "classifier"):
         for name, layer in _features(model.features, children, kind):
             yield f"features.{name}", layer
-        yield "classifier", model.classifier
+        if kind(model.classifier) is not None:
+            yield "classifier", model.classifier
+        else:
+            # A reader's head of several layers, numbered as PyTorch's Sequential does.
+            for number, part in enumerate(children(model.classifier)):
+                if kind(part) is not None:
+                    yield f"classifier.{number}", part
     elif _is_dense_block(model):
         yield from _dense_block(model, children, kind)
     elif any(_is_dense_block(part) for part in children(model)):
@@ -69,4 +75,6 @@ def _sequence(model, children, kind):
 
 def _is_dense_block(module: Any) -> bool:
     # By name: a reader's own DenseBlock, written in a notebook, counts as well.
-    return any(cls.__name__ == "DenseBlock" for cls in type(module).__mro__)
+    # torchvision's own is a `_DenseBlock`.
+    names = {cls.__name__ for cls in type(module).__mro__}
+    return not names.isdisjoint({"DenseBlock", "_DenseBlock"})

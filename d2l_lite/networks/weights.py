@@ -9,6 +9,7 @@ import numpy as np
 import safetensors.numpy
 
 from d2l_lite.files import replacing
+from d2l_lite.networks.file_kinds import other_kind
 
 # The arrays of a layer, in the order in which a network lists them.
 ARRAYS = ("weight", "bias", "running_mean", "running_var")
@@ -49,11 +50,25 @@ def check(weights: Weights, shapes: Shapes) -> None:
         )
 
 
-def check_real(weights: Weights) -> None:
-    """Raise a WeightsError that names the first array of another type than float."""
+def check_values(weights: Weights, path: str | Path) -> None:
+    """Raise a WeightsError that names a file and its first array of no weights.
+
+    Weights are of type float and finite in float32, running variances not negative.
+    """
     for name, array in weights.items():
+        problem = ""
         if array.dtype.kind != "f":
-            raise WeightsError(f"{name} is {array.dtype}: must be float")
+            problem = f"is {array.dtype}: must be float"
+        else:
+            with np.errstate(over="ignore"):
+                single = array.astype(np.float32, copy=False)
+            if not (finite := np.isfinite(single)).all():
+                wrong = array[~finite].flat[0]
+                problem = f"holds {wrong:.4g}: all values must be finite in float32"
+            elif name.endswith("running_var") and (single < 0).any():
+                problem = f"holds {single.min():.4g}: no variance is negative"
+        if problem:
+            raise WeightsError(f"{path}: {name} {problem}")
 
 
 def initial(shapes: Shapes, seed: int = 0) -> dict[str, np.ndarray]:
@@ -90,7 +105,6 @@ def save(path: str | Path, weights: Weights, metadata: Mapping[str, Any]) -> Non
         WeightsError: an array of a type that is no type of weights.
         OSError: the file cannot be written.
     """
-    path = Path(path)
     arrays = {name: np.asarray(array) for name, array in weights.items()}
     for name, array in arrays.items():
         if array.dtype.name not in TYPES.values():
@@ -98,10 +112,6 @@ def save(path: str | Path, weights: Weights, metadata: Mapping[str, Any]) -> Non
             raise WeightsError(f"{name}: {array.dtype} cannot be saved; use {known}")
     # Under one key, for the library writes several ones in another order each time.
     content = safetensors.numpy.save(arrays, {KEY: json.dumps(metadata)})
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
-    if path.exists() and not path.is_file():
-        raise FileExistsError(f"{path}: is not a file, and stays")
     with replacing(path, "wb") as file:
         file.write(content)
 
@@ -128,11 +138,18 @@ def metadata(path: str | Path) -> dict[str, Any]:
 
 def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """What `load` and `metadata` give, of a file that is read once."""
-    content = Path(path).read_bytes()
+    return parse(Path(path).read_bytes(), path)
+
+
+def parse(
+    content: bytes, path: str | Path
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """What `read` gives, of a file's content; errors name `path`."""
     try:
         entries = dict(safetensors.deserialize(content))
     except safetensors.SafetensorError as error:
-        raise WeightsError(f"{path}: not a safetensors file ({error})") from None
+        found = other_kind(content, path) or error
+        raise WeightsError(f"{path}: not a safetensors file ({found})") from None
     # The library, which has checked the header, gives neither order nor metadata.
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
@@ -161,6 +178,11 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
+
+
+def known(array: np.ndarray) -> np.ndarray:
+    """An array in a type that NumPy knows: bfloat16 becomes float32 without loss."""
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 def to_channels_last(array: np.ndarray) -> np.ndarray:

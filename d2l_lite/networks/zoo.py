@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from d2l_lite.checks import check_integer, check_real, check_switch
-from d2l_lite.networks.weights import WeightsError
+from d2l_lite.networks.weights import ARRAYS, WeightsError
 
 # What DenseNet's arguments are where a network does not say otherwise.
 DEFAULTS: dict[str, Any] = {
@@ -131,20 +131,17 @@ def checked(arguments: Mapping[str, Any], call: str) -> dict[str, Any]:
     return dict(arguments) | {"block_config": tuple(config)}
 
 
-def noted_dropout(metadata: Mapping[str, Any]) -> float:
-    """The dropout in a file's metadata: alone of all arguments it leaves no trace."""
-    noted = metadata.get("arguments")
-    return noted.get("dropout", 0.0) if isinstance(noted, dict) else 0.0
-
-
-def describe(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+def describe(
+    shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The network that has weights of these shapes: its `network` and `arguments`.
 
     `network` is a name of the zoo, "DenseNet" for one that has none there. Dropout
-    leaves no trace in weights and counts as 0; `memory_efficient` is left out.
+    leaves no trace in weights and is that of the metadata of their file, else 0;
+    `memory_efficient` is left out.
 
     Raises:
-        WeightsError: no DenseNet has such weights.
+        WeightsError: no DenseNet has such weights, or the metadata say otherwise.
     """
     layers: dict[int, set[str]] = {}
     for name in shapes:
@@ -165,6 +162,7 @@ def describe(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     ]
     if wrong:
         raise WeightsError(f"not the weights of a DenseNet: no {', '.join(wrong)}")
+    channels = [shapes[name][:2] for name in between]
     found = DEFAULTS | {
         "in_channels": shapes[stem][1],
         "num_classes": shapes[head][0],
@@ -172,7 +170,7 @@ def describe(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         "block_config": tuple(len(layers[block]) for block in sorted(layers)),
         "init_features": shapes[stem][0],
         "bottleneck": bottleneck,
-        "compression": _compression([shapes[name][:2] for name in between]),
+        "compression": _compression(channels),
         "small_inputs": "features.norm0.weight" not in shapes,
         "bias": "features.conv0.bias" in shapes,
     }
@@ -184,7 +182,33 @@ def describe(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         for name, known in NETWORKS.items()
         if all(found[key] == known[key] for key in found if key not in data)
     ]
+    metadata = metadata or {}
+    noted = metadata.get("arguments")
+    noted = dict(noted) if isinstance(noted, dict) else {}
+    noted.pop("memory_efficient", None)
+    found["dropout"] = noted.pop("dropout", found["dropout"])
+    # Several numbers may keep the same channels; ours is the shortest.
+    if _keeps(noted.get("compression"), channels):
+        noted["compression"] = found["compression"]
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in noted.items()}
+    other = [key for key, value in plain.items() if found.get(key) != value]
+    said = [f"{key}={plain[key]!r}" for key in other]
+    if (name := metadata.get("network")) in list(NETWORKS) and name not in names:
+        said.append(name)
+    if said:
+        shown = ", ".join(f"{key}={found[key]!r}" for key in other if key in found)
+        rule = f"its metadata say {', '.join(said)}, its shapes {shown or 'otherwise'}"
+        raise WeightsError(rule)
     return {"network": names[0] if names else "DenseNet", "arguments": found}
+
+
+def _keeps(compression: object, transitions: list[tuple[int, ...]]) -> bool:
+    """Whether transitions of (kept, channels) have this compression."""
+    return (
+        isinstance(compression, (int, float))
+        and 0 < compression <= 1
+        and all(int(channels * compression) == kept for kept, channels in transitions)
+    )
 
 
 def _compression(transitions: list[tuple[int, ...]]) -> float:
@@ -195,8 +219,46 @@ def _compression(transitions: list[tuple[int, ...]]) -> float:
         lowest = math.ceil(low * 10**digits)
         # The next one as well: 0.29 · 100 is 28.999999999999996 to the processor.
         for found in (lowest / 10**digits, (lowest + 1) / 10**digits):
-            fits = all(int(channels * found) == kept for kept, channels in transitions)
-            if fits and found <= 1:
+            if _keeps(found, transitions):
                 return found
     pairs = ", ".join(f"{channels} to {kept}" for kept, channels in transitions)
     raise WeightsError(f"not the weights of a DenseNet: transitions from {pairs}")
+
+
+def shapes(arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The shapes of all weights of a network with these arguments, in forward order."""
+    found: dict[str, tuple[int, ...]] = {}
+
+    def norm(name, channels):
+        found.update({f"{name}.{array}": (channels,) for array in ARRAYS})
+
+    def conv(name, channels, read, size):
+        found[f"{name}.weight"] = channels, read, size, size
+        if arguments["bias"]:
+            found[f"{name}.bias"] = (channels,)
+
+    growth, channels = arguments["growth_rate"], arguments["init_features"]
+    small, config = arguments["small_inputs"], arguments["block_config"]
+    conv("features.conv0", channels, arguments["in_channels"], 3 if small else 7)
+    if not small:
+        norm("features.norm0", channels)
+    for block, num_layers in enumerate(config, start=1):
+        for number in range(1, num_layers + 1):
+            layer, read = f"features.denseblock{block}.denselayer{number}", channels
+            norm(f"{layer}.norm1", read)
+            if arguments["bottleneck"]:
+                conv(f"{layer}.conv1", 4 * growth, read, 1)
+                read = 4 * growth
+                norm(f"{layer}.norm2", read)
+            last = 2 if arguments["bottleneck"] else 1
+            conv(f"{layer}.conv{last}", growth, read, 3)
+            channels += growth
+        if block < len(config):
+            kept = int(channels * arguments["compression"])
+            norm(f"features.transition{block}.norm", channels)
+            conv(f"features.transition{block}.conv", kept, channels, 1)
+            channels = kept
+    norm("features.norm5", channels)
+    found["classifier.weight"] = arguments["num_classes"], channels
+    found["classifier.bias"] = (arguments["num_classes"],)
+    return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from d2l_lite.files import replacing
+from d2l_lite.files import read_text, replacing
 
 if TYPE_CHECKING:
     from d2l_lite.figure import Figure
@@ -86,9 +86,8 @@ class History:
     def from_csv(cls, path: str | Path) -> "History":
         """Read what `to_csv` wrote; a ValueError names the file and the wrong line."""
         try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
-            header, *rows = csv.reader(lines or [""])
-        except (UnicodeDecodeError, csv.Error) as error:
+            header, *rows = csv.reader(read_text(path).splitlines() or [""])
+        except (ValueError, csv.Error) as error:
             raise ValueError(f"{path}: not a CSV file ({error})") from None
         if tuple(header) != cls.columns():
             given, expected = ", ".join(header) or "none", ", ".join(cls.columns())
@@ -100,6 +99,11 @@ class History:
             except ValueError:
                 found = f"{','.join(row)!r} is not {len(header)} numbers"
                 raise ValueError(f"{path}, line {number}: {found}") from None
+            if (epoch := history.epoch[-1]) != len(history):
+                raise ValueError(
+                    f"{path}, line {number}: epoch {epoch} in place of {len(history)}: "
+                    "a line is missing, moved or doubled; put it where it belongs"
+                )
         return history
 
     def plot(self) -> "Figure":

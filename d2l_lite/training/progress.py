@@ -27,8 +27,11 @@ MODES = ("auto", "bar", "live", "plain", "json", "none")
 
 
 @dataclass
-class Silent:
-    """Shows nothing; its methods are what the training loop calls."""
+class Plain:
+    """A line per epoch on standard output; in a notebook the figure at the end.
+
+    Its methods are what the training loop calls.
+    """
 
     max_epochs: int
     images_per_epoch: int
@@ -37,8 +40,13 @@ class Silent:
     def __post_init__(self) -> None:
         """Training begins."""
 
+    def say(self, line: str) -> None:
+        """Show a line."""
+        print(line, flush=True)
+
     def begin(self, where: str) -> None:
         """The first step comes next, on the devices that `where` names."""
+        self.say(f"training on {where}")
 
     def step(self, epoch: int, images: int, results: Results) -> None:
         """A batch of so many images of the epoch (from 1) was trained on.
@@ -49,9 +57,14 @@ class Silent:
 
     def epoch(self, history: History) -> None:
         """An epoch ended; it is the history's last."""
+        self.say(self.line(history))
 
     def finish(self, history: History) -> None:
         """Training ended without an error."""
+        if kernel_shell():
+            from IPython.display import display
+
+            display(history.plot())
 
     def close(self) -> None:
         """Training ended, with an error or without."""
@@ -66,20 +79,14 @@ class Silent:
         return "  ".join(parts)
 
 
-class Plain(Silent):
-    """A line per epoch on standard output; in a notebook the figure at the end."""
+class Silent(Plain):
+    """Shows nothing."""
 
-    def begin(self, where: str) -> None:
-        print(f"training on {where}", flush=True)
-
-    def epoch(self, history: History) -> None:
-        print(self.line(history), flush=True)
+    def say(self, line: str) -> None:
+        pass
 
     def finish(self, history: History) -> None:
-        if kernel_shell():
-            from IPython.display import display
-
-            display(history.plot())
+        pass
 
 
 class Json(Silent):
@@ -90,7 +97,7 @@ class Json(Silent):
         print(json.dumps(row), flush=True)
 
 
-class Bar(Silent):
+class Bar(Plain):
     """A text bar over the whole training, with the last epoch's training loss."""
 
     def __post_init__(self) -> None:
@@ -105,8 +112,8 @@ class Bar(Silent):
             dynamic_ncols=True,
         )
 
-    def begin(self, where: str) -> None:
-        self.bar.write(f"training on {where}", file=sys.stdout)
+    def say(self, line: str) -> None:
+        self.bar.write(line, file=sys.stdout)
 
     def step(self, epoch: int, images: int, results: Results) -> None:
         self.bar.set_description(f"epoch {epoch}/{self.max_epochs}", refresh=False)
@@ -118,14 +125,11 @@ class Bar(Silent):
             self.bar.set_postfix_str(text, refresh=False)
         self.bar.update(images)
 
-    def epoch(self, history: History) -> None:
-        self.bar.write(self.line(history), file=sys.stdout)
-
     def close(self) -> None:
         self.bar.close()
 
 
-class Live(Silent):
+class Live(Plain):
     """A curve redrawn in place after every epoch, over a line for each."""
 
     def __post_init__(self) -> None:
@@ -133,9 +137,6 @@ class Live(Silent):
 
         self.handle = display(History().plot(), display_id=True)
         self.seen, self.shown = self.images_done, ""
-
-    def begin(self, where: str) -> None:
-        print(f"training on {where}", flush=True)
 
     def step(self, epoch: int, images: int, results: Results) -> None:
         self.seen += images
@@ -146,13 +147,16 @@ class Live(Silent):
             self.shown = percent
 
     def epoch(self, history: History) -> None:
-        print(f"\r{self.line(history)}", flush=True)
+        self.say(f"\r{self.line(history)}")
         self.handle.update(history.plot())
+
+    def finish(self, history: History) -> None:
+        pass
 
 
 def reporter(
     mode: str | None, max_epochs: int, images_per_epoch: int, images_done: int = 0
-) -> Silent:
+) -> Plain:
     """Return the reporter of a mode; None asks `D2L_LITE_PROGRESS`."""
     if mode is None:
         mode = os.environ.get("D2L_LITE_PROGRESS") or "auto"

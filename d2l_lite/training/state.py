@@ -10,13 +10,16 @@ from d2l_lite.training.history import History
 
 
 class TrainingDiverged(RuntimeError):
-    """Loss or weights are no numbers any more; `history` holds the epochs before."""
+    """Loss or weights are no numbers any more.
+
+    Attributes:
+        found: what has become of them, and where.
+        history: the epochs before.
+    """
 
     def __init__(self, where: str, problem: str, history: History) -> None:
-        super().__init__(
-            f"training diverged at {where}: {problem}; take a new model and a smaller "
-            "rate"
-        )
+        self.found = f"training diverged at {where}: {problem}"
+        super().__init__(f"{self.found}; take a new model and a smaller rate")
         self.history = history
 
 
@@ -57,7 +60,7 @@ class State:
 
 
 class Keeper(Protocol):
-    """What makes a training outlive its process: see `command.run_folder.Run`."""
+    """What makes a training outlive its process: see `command.run_folder.RunFolder`."""
 
     def start(self, model: Any, step: Step, state: State) -> State:
         """Put model and velocities where the training was left; where that was."""

@@ -54,7 +54,10 @@ class Trainer:
 
     With gradient g of the batch's mean loss, weights w and velocity v, one step is
     `g += weight_decay * w`, `v = momentum * v + g` and, with `nesterov`,
-    `w -= rate * (g + momentum * v)`, else `w -= rate * v`. See chapter `training`.
+    `w -= rate * (g + momentum * v)`, else `w -= rate * v`. What is frozen, as
+    `count_parameters` says, stays. Running statistics move, but in Keras not those of a
+    frozen batch norm, and in MXNet none before the first layer that learns. See chapter
+    `training`.
 
     Args:
         max_epochs: times that the training set is gone through.
@@ -133,13 +136,17 @@ class Trainer:
         the last bit.
 
         Raises:
-            ValueError: one of the two sets is empty, or the framework, the device or
-                the model has not what is asked for.
+            ValueError: one of the two sets is empty, its images or labels do not fit
+                the model, a batch norm would have one value per channel, or the
+                framework, the device or the model has not what is asked for.
             TrainingDiverged: a loss is infinite or not a number.
         """
         for name in ("train", "validation"):
             if len(getattr(data, name)) == 0:
                 raise ValueError(f"fit: data.{name} holds no images")
+        first, labels = next(data.train.batches(self.batch_size))
+        part = len(first) if self.sync_batch_norm else len(first) // self.devices
+        self.backend.training_check(model, "Trainer.fit")(first[:part], labels[:part])
         step = self.prepare(model)
         rng, history = np.random.default_rng(self.seed), History()
         if keeper:
@@ -148,8 +155,8 @@ class Trainer:
         images = self.epoch_images(data.train)
         mode = self.progress if self.primary else "none"
         progress = reporter(mode, self.max_epochs, images, len(history) * images)
-        progress.begin(self._where())
         try:
+            progress.begin(self._where())
             while len(history) < self.max_epochs:
                 row = self._train_epoch(step, data.train, rng, history, progress)
                 loss, accuracy = self.evaluate(model, data.validation)
@@ -204,6 +211,14 @@ class Trainer:
             "learning_rate": rate,
             "seconds": time.perf_counter() - start,
         }
+
+    def same_rates(self, train: Any, epochs: int, finished: int) -> bool:
+        """Whether the `finished` epochs of a training of `epochs` had these rates."""
+        steps, factor = self._steps(train), SCHEDULES[self.schedule]
+        return all(
+            factor(step, steps * epochs) == factor(step, steps * self.max_epochs)
+            for step in range(steps * finished)
+        )
 
     def _rate(self, number: int, total: int) -> float:
         """The learning rate of a step; steps count from 0 over all epochs."""

@@ -129,6 +129,8 @@ def test_cache_folder(monkeypatch):
     monkeypatch.setenv("HOME", "/home/reader")
     monkeypatch.setenv("D2L_LITE_CACHE", "~/there")
     assert cache_folder() == Path("/home/reader/there")
+    monkeypatch.setenv("D2L_LITE_CACHE", "~nobody-at-all/there")
+    assert cache_folder() == Path("~nobody-at-all/there")
     monkeypatch.delenv("D2L_LITE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     assert cache_folder() == Path("/cache/d2l_lite")

@@ -333,9 +333,15 @@ def test_import_joins_nobody_and_sets_nothing(name):
         "JAX_NUM_PROCESSES": "2",
         "JAX_PROCESS_ID": "1",
     }
-    code = f"import d2l_lite.{name}"
+    framework = "flax.nnx, optax" if name == "jax" else PACKAGES[name]
+    state = "(dict(os.environ), random.getstate(), logging.root.handlers[:])"
+    code = (
+        "import logging, os, random, d2l_lite.numpy_aliases, "
+        f"{framework}; before = {state}; import d2l_lite.{name}; "
+        f"assert {state} == before"
+    )
     if name == "jax":
-        code += ", jax; assert jax.config.jax_compilation_cache_dir is None"
+        code += "; import jax; assert jax.config.jax_compilation_cache_dir is None"
     environment = os.environ | hosts
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
@@ -366,21 +372,6 @@ def test_programs_are_kept_unless_told_where(given, kept, tmp_path, monkeypatch)
         assert (tmp_path / "cache" / "jax").exists() == kept
     finally:
         jax.config.update(name, before)
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_looking_at_a_model_does_not_change_its_mode(training):
-    """PyTorch's and Flax's models carry a switch; a reader's loop relies on it."""
-    images, labels = np.ones((2, 1, 32, 32), np.float32), np.array([0, 1])
-    for name in ("pytorch", "jax"):
-        net = d2l(name).build("densenet")
-        net.train() if training else net.eval()
-        d2l(name).predict(net, images)
-        if name == "pytorch":
-            d2l(name).loss_and_gradients(net, images, labels)
-            assert all(module.training == training for module in net.modules())
-        else:
-            assert net.features.layers[1].use_running_average != training
 
 
 # --- predictions from graphs, which TensorFlow and MXNet keep with a model --------

@@ -71,6 +71,20 @@ def test_csv_round_trip_is_exact(history, tmp_path):
     ]
 
 
+def test_csv_from_other_editors(history, tmp_path):
+    """With a mark in front and Windows' ends of lines; semicolons are refused."""
+    path = tmp_path / "history.csv"
+    history.to_csv(path)
+    text = path.read_text()
+    path.write_text(text, encoding="utf-8-sig", newline="\r\n")
+    assert History.from_csv(path) == history
+    path.write_text(text.replace(",", ";"))
+    with pytest.raises(
+        ValueError, match="columns are epoch;train_loss;.* expected epo"
+    ):
+        History.from_csv(path)
+
+
 def test_csv_is_replaced_whole_or_not_at_all(history, tmp_path, monkeypatch):
     path = tmp_path / "history.csv"
     history.to_csv(path)
@@ -94,6 +108,9 @@ def test_csv_is_replaced_whole_or_not_at_all(history, tmp_path, monkeypatch):
         ("epoch,loss\n1,2\n", "columns are epoch, loss; expected"),
         (f"{COLUMNS}\n1,2,3,4,5,6\n", "line 2: '1,2,3,4,5,6' is not 7 numbers"),
         (f"{COLUMNS}\n1,2,3,4,5,6,7\n2,x,3,4,5,6,7\n", "line 3: '2,x,3"),
+        (f"{COLUMNS}\n2,2,3,4,5,6,7\n1,2,3,4,5,6,7\n", "line 2: epoch 2 in place of 1"),
+        (f"{COLUMNS}\n1,2,3,4,5,6,7\n3,2,3,4,5,6,7\n", "line 3: epoch 3 in place of 2"),
+        (f"{COLUMNS}\n1,2,3,4,5,6,7\n1,2,3,4,5,6,7\n", "line 3: epoch 1 in place of 2"),
     ],
 )
 def test_wrong_csv_is_named(tmp_path, text, message):

@@ -2,7 +2,9 @@
 
 import hashlib
 import re
+import struct
 import threading
+import zlib
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -124,7 +126,7 @@ def test_damaged_downloads_are_refused(server, damage):
 def test_without_pytorch_nothing_is_downloaded(tmp_path, monkeypatch):
     monkeypatch.setenv("D2L_LITE_CACHE", str(tmp_path))
     monkeypatch.setattr(imagenet, "installed", lambda framework: False)
-    with pytest.raises(WeightsError, match="only PyTorch reads .*: pip install torch"):
+    with pytest.raises(WeightsError, match="only PyTorch reads .*: pip install 'd2l"):
         imagenet.checkpoint("densenet169")
     assert list(tmp_path.iterdir()) == []
 
@@ -255,18 +257,89 @@ def test_grey_becomes_three_equal_colours(photo, mode, tmp_path):
         )
 
 
-def test_transparency_is_dropped_in_silence(photo, tmp_path):
-    expected = imagenet.prepare(photo)
-    alpha = np.dstack([photo, photo[..., :1]])
-    np.testing.assert_array_equal(imagenet.prepare(Image.fromarray(alpha)), expected)
+@pytest.mark.parametrize(
+    "values, top",
+    [
+        (np.uint16([[0, 1000, 3000, 4095]]), 4095),  # twelve bits, as of X-rays
+        (np.int32([[0, 100, 200, 255]]), 255),
+        (np.float32([[0, 0.25, 0.5, 1]]), 1),
+        (np.float32([[0, 25.5, 100, 200]]), 255),
+    ],
+)
+def test_grey_of_other_ranges_is_not_black(values, top, tmp_path):
+    """64 pixels of each value, in a file whose type has room for larger ones."""
+    Image.fromarray(np.kron(values, np.ones((256, 64), values.dtype))).save(
+        tmp_path / "grey.tiff"
+    )
+    said = f"grey.tiff: its largest grey is {values.max()}, so {top} is taken for white"
+    with pytest.warns(UserWarning, match=said) as warned:
+        found = pixels(imagenet.prepare(tmp_path / "grey.tiff"))
+    assert warned[0].filename == __file__
+    expected = np.rint(values[0] * (255 / top)).repeat(64)[16:-16]
+    np.testing.assert_allclose(found[0, :, 0], expected, atol=1e-3)
+
+
+def png(colour, depth, row, *chunks):
+    """A PNG file of 256 equal rows of 256 pixels, written by hand."""
+
+    def chunk(name, content):
+        size, check = len(content), zlib.crc32(name + content)
+        return struct.pack(f">I4s{size}sI", size, name, content, check)
+
+    head = struct.pack(">IIBBBBB", 256, 256, depth, colour, 0, 0, 0)
+    parts = [(b"IHDR", head), *chunks, (b"IDAT", zlib.compress(256 * (b"\0" + row)))]
+    body = b"".join(chunk(*part) for part in [*parts, (b"IEND", b"")])
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def test_twelve_of_sixteen_bits_in_colour_are_named(tmp_path):
+    """Pillow keeps the upper eight bits, of which there is nothing left to see."""
+    path = tmp_path / "photo.png"
+    path.write_bytes(png(2, 16, struct.pack(">HHH", 4000, 2000, 500) * 256))
+    with pytest.warns(UserWarning, match="photo.png: nearly black, of 16 bits only"):
+        imagenet.prepare(path)
+    path.write_bytes(png(2, 16, struct.pack(">HHH", 0x6600, 0x1000, 500) * 256))
+    found = pixels(imagenet.prepare(path))
+    np.testing.assert_allclose(found[0, 0], [0x66, 0x10, 1], atol=1e-3)
+
+
+def with_alpha(mode):
+    """A picture whose left half is black, and whose right half is transparent black."""
+    alpha = Image.new("L", (256, 256), 255)
+    alpha.paste(0, (128, 0, 256, 256))
+    picture = Image.new("LA" if mode in ("La", "PA") else "RGBA", (256, 256))
+    picture.putalpha(alpha)
+    if mode == "PA":
+        picture = Image.new("P", (256, 256))
+        picture.putalpha(alpha)
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "RGBa", "La", "PA"])
+def test_what_is_transparent_is_white(mode):
+    found = pixels(imagenet.prepare(with_alpha(mode)))
+    np.testing.assert_allclose(found[0, :112], 0, atol=1e-3)
+    np.testing.assert_allclose(found[0, 112:], 255, atol=1e-3)
+
+
+def test_a_transparent_colour_is_white(tmp_path):
+    path = tmp_path / "icon.png"
+    grey = struct.pack(">128H", *128 * [0x6666]) + struct.pack(">128H", *128 * [7])
+    for content, left in (
+        (png(2, 8, b"\1\2\3" * 256, (b"tRNS", b"\0\1\0\2\0\3")), 255),
+        (png(0, 16, grey, (b"tRNS", b"\0\7")), 0x66),
+    ):
+        path.write_bytes(content)
+        found = pixels(imagenet.prepare(path))
+        np.testing.assert_allclose(found[0, [0, -1], 0], [left, 255], atol=1e-3)
     indexed = Image.new("P", (256, 256), 1)
     indexed.putpalette([0, 0, 0, 255, 0, 51])
     # A byte for each colour of the palette, which makes Pillow warn on conversion.
-    indexed.save(tmp_path / "indexed.png", transparency=b"\x00\x80")
-    found = pixels(imagenet.prepare(tmp_path / "indexed.png"))
-    np.testing.assert_allclose(
-        found, np.broadcast_to([255, 0, 51], found.shape), atol=1e-3
-    )
+    indexed.save(path, transparency=b"\x00\x80")
+    found = pixels(imagenet.prepare(path))
+    # Half of red and white: 128/255 of (255, 0, 51), the rest of (255, 255, 255).
+    expected = np.broadcast_to([255, 127, 255 - 204 * 128 / 255], found.shape)
+    np.testing.assert_allclose(found, expected, atol=1)
 
 
 @pytest.mark.parametrize(
@@ -277,6 +350,9 @@ def test_transparency_is_dropped_in_silence(photo, tmp_path):
         (np.zeros((8, 8, 3)), "type float64: must be H×W×3 of uint8"),
         (np.zeros((0, 8, 3), np.uint8), "the picture has no pixels"),
         (Image.new("RGB", (0, 4)), "the picture has no pixels"),
+        (Image.new("L", (1, 9999)), "too narrow: 256 .* make it 256×2559744"),
+        (Image.fromarray(np.float32([[np.nan]])), "grey from nan to nan: must be from"),
+        (Image.fromarray(np.int32([[-5, 9]])), "grey from -5 to 9: must be from 0"),
         (b"bytes", "a bytes: must be a path, a picture or an array"),
         (None, "a NoneType: must be"),
     ],
@@ -286,12 +362,17 @@ def test_what_is_no_picture(image, message):
         imagenet.prepare(image)
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", "cut"])
+@pytest.mark.parametrize("content", [b"", b"<html>", "cut", "bad EXIF", "bomb"])
 def test_files_that_are_no_pictures(content, photo, tmp_path):
     path = tmp_path / "photo.png"
     if content == "cut":
         Image.fromarray(photo).save(path)
         content = path.read_bytes()[:5000]
+    elif content == "bad EXIF":
+        content = png(0, 8, bytes(256), (b"eXIf", b"no TIFF header"))
+    elif content == "bomb":
+        Image.new("1", (20_000, 10_000)).save(path)
+        content = path.read_bytes()
     path.write_bytes(content)
     with pytest.raises(ValueError, match="photo.png: not a picture that Pillow reads"):
         imagenet.prepare(path)

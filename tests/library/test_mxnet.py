@@ -41,6 +41,64 @@ def test_shapes_of_numpy_in_a_graph(mx):
     assert net(mx.np.ones(8)).shape == (4, 2)
 
 
+def test_gluons_own_zoo_works_once_the_numpy_interface_is_off(mx):
+    """And all that the library offers works on, in the same way."""
+    module = d2l("mxnet")
+    changes = {"growth_rate": 2, "block_config": (1,), "init_features": 4}
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((4, 1, 16, 16)).astype(np.float32), np.arange(4)
+
+    def trained():
+        net = module.build("densenet", dropout=0.2, **changes)
+        step = module.Trainer(max_epochs=1).prepare(net)
+        step.reseed(1)
+        step(X, y, 0.1)
+        loss, _ = module.loss_and_gradients(net, X, y)
+        return [module.predict(net, X), *module.get_weights(net).values()]
+
+    def zoo():
+        net = mx.gluon.model_zoo.vision.squeezenet1_1(classes=3)
+        net.initialize()
+        return net(mx.nd.ones((1, 3, 224, 224))).shape
+
+    expected = trained()
+    with pytest.raises((TypeError, ValueError)):
+        zoo()
+    mx.npx.reset_np()
+    try:
+        assert zoo() == (1, 3)
+        for found, right in zip(trained(), expected, strict=True):
+            np.testing.assert_array_equal(found, right)
+        assert not mx.util.is_np_array()
+    finally:
+        mx.npx.set_np()
+
+
+def test_gradients_that_add_up_are_refused(mx):
+    module = d2l("mxnet")
+    net = module.make(module.conv_block, 1, 2)
+    net.collect_params().setattr("grad_req", "add")
+    with pytest.raises(ValueError, match="grad_req='add' sums all steps"):
+        module.Trainer(max_epochs=1).prepare(net)
+
+
+def test_a_network_elsewhere_predicts_there_and_trains_here(mx):
+    module, X = d2l("mxnet"), np.ones((2, 1, 8, 8), np.float32)
+    net = module.make(module.conv_block, 1, 2)
+    expected = module.predict(net, X)
+    net.collect_params().reset_ctx([mx.cpu(1), mx.cpu(0)])
+    np.testing.assert_array_equal(module.predict(net, X), expected)
+    module.Trainer(max_epochs=1).prepare(net)
+    assert net.collect_params().list_ctx() == [mx.cpu(0)]
+
+
+def test_a_shape_that_is_not_known_yet_is_not_counted(mx):
+    layer = mx.gluon.nn.Dense(3)
+    layer.initialize()
+    with pytest.raises(ValueError, match="no shape before the model sees images"):
+        d2l("mxnet").count_parameters(layer)
+
+
 def test_pad_knows_its_mode(mx):
     padded = mx.np.pad(mx.np.ones(2), (1, 0), mode="constant")
     np.testing.assert_array_equal(padded.asnumpy(), [0, 1, 1])

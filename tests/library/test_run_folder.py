@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import time
@@ -15,6 +16,8 @@ import pytest
 import toy
 from runs import finished, stamp
 
+from d2l_lite import DataError
+from d2l_lite.command import run_folder
 from d2l_lite.command.run_folder import RunError, RunFolder, best_epoch, locked
 from d2l_lite.networks import weights
 from d2l_lite.training.history import History
@@ -140,12 +143,39 @@ def test_a_full_disk_loses_nothing(uninterrupted, tmp_path, capfd):
     assert finished(tmp_path) == uninterrupted(2)
 
 
-def test_the_state_alone_restores_the_files_for_readers(uninterrupted, tmp_path):
+def test_the_state_alone_restores_the_files_for_readers(tmp_path, monkeypatch):
+    # The best network is not the last: no other file than the state has it.
+    monkeypatch.setattr(run_folder, "best_epoch", lambda history: 1)
     fit(tmp_path)
+    before = finished(tmp_path)
+    last = weights.load(tmp_path / "last.safetensors")["weight"]
+    assert (weights.load(tmp_path / "best.safetensors")["weight"] != last).any()
+    (tmp_path / "best.safetensors").write_bytes(b"damaged")
     for name in ("last.safetensors", "history.csv"):
         (tmp_path / name).unlink()
+    model = toy.toy_model()
+    fit(tmp_path, model=model)
+    assert finished(tmp_path) == before
+    assert (model["weight"] == last).all()
+
+
+def test_a_start_that_fails_leaves_everything_as_it_was(tmp_path):
+    def fail(folder):
+        with pytest.raises(ValueError), locked(folder):
+            (folder / "options.toml").write_text("seed = 0")
+            raise ValueError("batch size")
+
+    fail(tmp_path / "runs" / "one")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "history.csv").write_text("mine")
+    fail(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
+    # What has been kept stays.
+    (tmp_path / "history.csv").unlink()
     fit(tmp_path)
-    assert finished(tmp_path) == uninterrupted(2)
+    names = {path.name for path in tmp_path.iterdir()} | {"options.toml"}
+    fail(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == names
 
 
 def test_one_process_at_a_time(tmp_path, capfd):
@@ -175,8 +205,9 @@ def test_weights_that_are_no_numbers_are_not_kept(tmp_path):
 
     trainer = Spoiled(max_epochs=2, batch_size=8, progress="none")
     message = "diverged at the end of epoch 2: not all weights are finite"
-    with pytest.raises(TrainingDiverged, match=message):
+    with pytest.raises(TrainingDiverged, match=message) as error:
         trainer.fit(toy.toy_model(), toy.toy_data(), RunFolder(tmp_path, toy))
+    assert error.value.history.epoch == [1]
     arrays, metadata = weights.read(tmp_path / "state.safetensors")
     assert metadata["history"]["epoch"] == [1]
     assert np.isfinite(arrays["weights/weight"]).all()
@@ -209,16 +240,38 @@ def test_a_state_of_another_framework(kept):
 def test_a_state_of_another_format(kept):
     path = kept / "state.safetensors"
     arrays, metadata = weights.read(path)
-    weights.save(path, arrays, metadata | {"format": 1})
-    with pytest.raises(RunError, match="its format is 1, not 2"):
+    weights.save(path, arrays, metadata | {"format": 2})
+    with pytest.raises(RunError, match="its format is 2, not 3: finish it with the ve"):
         fit(kept)
 
 
-def test_a_damaged_state(kept):
-    path = kept / "state.safetensors"
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(RuntimeError, match="replace it by a good copy"):
+def test_no_damage_to_a_state_goes_unnoticed(kept):
+    path, run = kept / "state.safetensors", RunFolder(kept, toy)
+    whole, said = path.read_bytes(), re.escape(f"{path}: ")
+    for at in range(0, len(whole), 5):
+        path.write_bytes(whole[:at])
+        with pytest.raises(DataError, match=said):
+            RunFolder(kept, toy)
+        flipped = bytes([whole[at] ^ 1 << at % 8])
+        path.write_bytes(whole[:at] + flipped + whole[at + 1 :])
+        try:
+            found = RunFolder(kept, toy)
+        except (DataError, RunError) as error:
+            assert re.match(said, str(error))
+        else:
+            # A number that is spelled otherwise: 1E-05.
+            assert found.kept == run.kept
+            assert found.arrays.keys() == run.arrays.keys()
+            for name, array in run.arrays.items():
+                np.testing.assert_array_equal(found.arrays[name], array)
+
+
+def test_without_its_state_a_run_is_not_begun_anew(kept):
+    (kept / "state.safetensors").unlink()
+    before = {path: path.read_bytes() for path in kept.iterdir()}
+    with pytest.raises(RunError, match="not found, .* anew and overwrite best.safete"):
         fit(kept)
+    assert {path: path.read_bytes() for path in kept.iterdir()} == before
 
 
 # --- the best epoch -----------------------------------------------------------------

@@ -2,17 +2,23 @@
 
 import json
 import os
+import re
+import subprocess
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from few_images import few_images
 from frameworks import FRAMEWORKS, d2l
+from runs import finished
 
 from d2l_lite.__main__ import main
-from d2l_lite.command import compare, environment, train_options
+from d2l_lite.command import command_line, compare, environment, train_options
 from d2l_lite.training.history import History
+from d2l_lite.training.state import TrainingDiverged
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif("pytorch" not in FRAMEWORKS, reason="needs PyTorch")
 
 
@@ -94,9 +100,18 @@ def test_what_is_not_typed_is_the_recipes(tmp_path, monkeypatch):
     # Data of one's own are taken as they are.
     assert words("--dataset", "cifar10", "--data", ".") == usual
     # So is what a file says of the data set.
-    (tmp_path / "some.toml").write_text('dataset = "svhn"\nbatch-size = 32\n')
-    found = words("--config", str(tmp_path / "some.toml"))
-    assert {"--dataset=svhn", "--batch-size=32", "--epochs=40"} < set(found)
+    path = tmp_path / "some.toml"
+    text = 'dataset = "svhn"\nbatch-size = 32\ndata = "ü"\n'
+    # Windows' editors put a mark in front.
+    path.write_text(text, encoding="utf-8-sig", newline="\r\n")
+    found = words("--config", str(path))
+    assert {"--dataset=svhn", "--batch-size=32", "--epochs=40", "--data=ü"} < set(found)
+    for encoding in ("utf-16", "latin-1"):
+        path.write_text(text, encoding=encoding)
+        with pytest.raises(
+            train_options.OptionError, match=r"some.toml: .*0x.*: save it as UTF-8"
+        ):
+            words("--config", str(path))
 
 
 def test_what_a_framework_reads_as_it_starts(train, monkeypatch):
@@ -220,26 +235,31 @@ def test_resume_needs_nothing_but_the_folder(train):
         (["--framework", None], 2, "--framework {pytorch,"),
         (["--network", "densenet-bc-40"], 2, "nearest names: densenet-bc-40-12"),
         (["--dataset", "mnist"], 2, "invalid choice 'mnist'"),
-        (["--epochs", "0"], 2, "Trainer(max_epochs=0): must be an integer, at least 1"),
+        (["--epochs", "0"], 2, "--epochs 0: must be an integer, at least 1"),
         (["--batch-size", "x"], 2, "Error parsing --batch-size: "),
-        (["--dropout", "1"], 2, "build(dropout=1.0): must be a number"),
-        (["--validation", "80"], 2, "FashionMNIST(validation=80): must be an integer"),
+        (["--dropout", "1"], 2, "--dropout 1.0: must be a number"),
+        (["--validation", "80"], 2, "--validation 80: must be an integer"),
         (["--epoch", "3"], 2, "Perhaps you meant: --epochs"),
-        (["--devices", "-1"], 2, "Trainer(devices=-1): must be an integer, at least 1"),
-        (["--devices", "3"], 2, "64 images cannot be shared equally by 3 devices"),
-        (["--precision", "float16"], 2, "Trainer(precision='float16'): "),
+        (["--devices", "-1"], 2, "--devices -1: must be an integer, at least 1"),
+        (["--devices", "3"], 2, "take another --batch-size or number of devices"),
+        (["--precision", "float16"], 2, "--precision float16: needs a CUDA GPU"),
+        (["--learning-rate", "1e18"], 3, "the loss is nan with --learning-rate 1e+18"),
         (["--config", "none.toml"], 1, "none.toml: No such file or directory"),
         (["--data", "nowhere"], 1, "train-images-idx3-ubyte: not found, nor "),
     ],
 )
 def test_wrong_options(words, status, message, train, tmp_path):
     name, value = words
-    found, out, err = train(**{name[2:].replace("-", "_"): value})
+    changes = {name[2:].replace("-", "_"): value}
+    if name == "--learning-rate":
+        # The first step leaves huge weights, with which the second has no loss.
+        changes["batch_size"] = 16
+    found, out, err = train("--quiet", **changes)
     assert found == status
     # Without tyro's frame and line ends.
     assert message in " ".join(err.replace("│", " ").split())
     assert out == ""
-    assert not list(tmp_path.glob("run/[!.]*"))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -288,13 +308,154 @@ def test_a_run_goes_on_with_its_own_options_only(train, tmp_path):
     assert train("--resume", "--quiet", epochs=1, data=elsewhere)[0] == 0
 
 
-def test_divergence(train, tmp_path):
-    # The first step leaves huge weights, with which the second has no loss.
-    status, _, err = train(learning_rate=1e18, batch_size=16)
+@pytest.mark.parametrize("epochs", [0, 3])
+def test_divergence(epochs, train, monkeypatch):
+    history = History(**dict.fromkeys(History.columns(), list(range(1, epochs + 1))))
+
+    def diverge(*_):
+        raise TrainingDiverged(
+            "step 9", "the loss is nan with learning_rate=1", history
+        )
+
+    monkeypatch.setattr(command_line, "train", diverge)
+    status, _, err = train()
     assert status == 3
-    assert "train: training diverged at step 2, in epoch 1: the loss is nan" in err
-    assert "in another folder: this one keeps the last good state" in err
-    assert not (tmp_path / "run" / "result.json").exists()
+    kept = ", in another folder: this one keeps epoch 3, the last good one"
+    assert err == (
+        "python -m d2l_lite train: training diverged at step 9: the loss is nan with "
+        f"--learning-rate 1; take a smaller --learning-rate{kept if epochs else ''}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "typed"),
+    [
+        (
+            "Trainer(compile=True, devices=2): leave compile out, or choose "
+            "sync_batch_norm=False",
+            "--compile --devices 2: leave compile out, or choose --no-sync-batch-norm",
+        ),
+        ("build('densenet-bc'): unknown", "--network densenet-bc: unknown"),
+        (
+            "FashionMNIST(scale='quick', root='/seed=1 x'): leave one out",
+            "--scale quick --data /seed=1 x: leave one out",
+        ),
+        ("Trainer.fit: images of 1×1 pixels", "images of 1×1 pixels"),
+        (
+            "Trainer(schedule='cos'): choose from step",
+            "--schedule cos: choose from step",
+        ),
+    ],
+)
+def test_arguments_are_the_options_that_were_typed(said, typed):
+    assert train_options.as_typed(said) == typed
+
+
+# --- going on -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def unfinished(train, tmp_path):
+    """A run of two epochs that has its state and no result yet."""
+    train("--quiet", schedule="constant")
+    (tmp_path / "run" / "result.json").unlink()
+    return tmp_path / "run"
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("[!.]*")}
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_run_goes_on_with_its_own_images_only(named, train, tmp_path, monkeypatch):
+    images = few_images(tmp_path / "images")
+    monkeypatch.delenv("D2L_LITE_SCALE", raising=False)
+    monkeypatch.setenv("D2L_LITE_DATA", str(images))
+    words = {"schedule": "constant", "data": images if named else None}
+    train("--quiet", epochs=1, **words)
+    before = content(tmp_path / "run")
+    # One label of the test set.
+    path = images / "t10k-labels-idx1-ubyte"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x07")
+    status, _, err = train("--resume", epochs=2, **words)
+    assert status == 2
+    assert "run/state.safetensors: test set is '40 images, digest " in err
+    assert "training set" not in err
+    assert "go on with the run's own images, or train in another folder" in err
+    assert content(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seed = 0", "seed = 5", "seed is 0 there, not 5: go on with --seed=0, or tr"),
+        ("batch_size = 64", "batch_size = 1", "batch_size is 64 there, not 1"),
+        (
+            "epochs = 2",
+            "epochs = 1",
+            "--epochs 1: 2 are finished; go on with --epochs 2",
+        ),
+        ("seed = 0", 'seed = "a"', "options.toml: --seed a: must be an integer"),
+        ('"pytorch"', '"torch"', "--framework torch: choose from pytorch, "),
+        (
+            'network = "densenet"',
+            "",
+            "options.toml: has no network; where the state is, it",
+        ),
+    ],
+)
+def test_options_that_were_edited(old, new, message, train, unfinished):
+    path = unfinished / "options.toml"
+    path.write_text(path.read_text().replace(old, new))
+    before = content(unfinished)
+    status, _, err = train.command("train", "--resume", "--out", "run")
+    assert status in (1, 2)
+    assert message in err
+    assert content(unfinished) == before
+
+
+def test_epochs_are_added_where_the_others_stay_the_same(train, tmp_path):
+    for schedule in ("step", "one-cycle"):
+        train("--quiet", schedule=schedule, out=schedule)
+        before = content(tmp_path / schedule)
+        status, _, err = train("--resume", schedule=schedule, out=schedule, epochs=3)
+        assert status == 2
+        assert f"finished epochs follow --schedule {schedule} over 2 and would" in err
+        assert content(tmp_path / schedule) == before
+    for folder, epochs in (("whole", [3]), ("longer", [2, 3])):
+        for number in epochs:
+            words = {"schedule": "constant", "out": folder, "epochs": number}
+            status, out, _ = train("--quiet", "--resume", **words)
+            assert status == 0 and out.startswith(f"{folder}: {number} epochs, ")
+    assert finished(tmp_path / "longer") == finished(tmp_path / "whole")
+
+
+def test_everything_but_the_state_can_be_made_anew(train, unfinished):
+    before = finished(unfinished)
+    for path in unfinished.glob("[!.]*"):
+        if path.name != "state.safetensors":
+            path.unlink()
+    status, out, _ = train.command("train", "--resume", "--out", "run")
+    assert status == 0 and "run: 2 epochs, " in out
+    assert finished(unfinished) == before
+
+
+def test_where_the_system_tells_little(train, tmp_path, monkeypatch):
+    """As on Windows."""
+    monkeypatch.delattr(os, "sysconf")
+    monkeypatch.setattr(environment, "resource", None)
+    assert train("--quiet", epochs=1)[0] == 0
+    (noted,) = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert noted["memory_mib"] == 0
+
+
+def test_news_of_tensorflow_are_left_out(capfd):
+    from d2l_lite.command import train as module
+
+    with module._without_news():
+        os.write(2, b"WARNING: All log messages before absl::InitializeLog() is\n")
+        os.write(2, b"I0000 00:00:1.2 port.cc:153] on. You may see\nE0000 broken\n")
+    assert capfd.readouterr().err == "E0000 broken\n"
 
 
 # --- several runs -------------------------------------------------------------------
@@ -337,6 +498,28 @@ def test_runs_of_one_name_are_called_by_their_paths(train, two_runs, tmp_path):
     assert [line.split()[0] for line in out.splitlines()] == ["run", "one", "other/one"]
 
 
+def test_the_suffix_says_what_a_plot_is(train, two_runs, tmp_path):
+    kinds = {"c.pdf": b"%PDF", "c.SVG": b"<?xml", "c.png": b"\x89PNG"}
+    for name, start in kinds.items():
+        drawn = []
+        for _ in range(2):
+            assert train.command("plot", *two_runs, "--out", name)[0] == 0
+            drawn.append((tmp_path / name).read_bytes())
+        assert drawn[0] == drawn[1]
+        assert drawn[0].startswith(start)
+    for name in ("c.jpg", "c", ".png"):
+        status, _, err = train.command("plot", *two_runs, "--out", name)
+        assert status == 2
+        assert f"--out {name}: end its name in .png, .svg, .pdf" in err
+        assert not (tmp_path / name).exists()
+
+
+def test_nothing_to_plot(train, unfinished, tmp_path):
+    (unfinished / "history.csv").unlink()
+    status, _, err = train.command("plot", "run")
+    assert status == 1 and "no run has finished an epoch yet" in err
+
+
 def test_plot_draws_every_run(train, two_runs, tmp_path):
     status, out, _ = train.command("plot", *two_runs, "--out", "curves.png")
     assert (status, out) == (0, "curves.png: curves of one, two\n")
@@ -345,6 +528,8 @@ def test_plot_draws_every_run(train, two_runs, tmp_path):
     history = History.from_csv(tmp_path / "one" / "history.csv")
     assert list(loss.lines[0].get_ydata()) == history.validation_loss
     assert list(error.lines[1].get_ydata()) == history.train_error
+    # One point makes no line: the second run has one epoch.
+    assert [line.get_marker() for line in loss.lines] == ["None", "None", "o", "o"]
     labels = [text.get_text() for text in error.figure.legends[0].get_texts()]
     assert labels == ["one", "two"]
 
@@ -358,11 +543,31 @@ def test_a_folder_without_a_run(command, train, tmp_path):
     assert not (tmp_path / "curves.png").exists()
 
 
-def test_a_damaged_record_is_named(train, two_runs, tmp_path):
-    (tmp_path / "one" / "result.json").write_text("{")
-    status, _, err = train.command("compare", *two_runs)
-    assert status == 1
-    assert "result.json: not a JSON file" in err
+def test_damaged_records_are_named(train, two_runs, tmp_path):
+    folder, rng = tmp_path / "one", np.random.default_rng(0)
+    damage = {"result.json": ["{", "[]", "null", '{"epochs": 2}'], "history.csv": [""]}
+    damage |= {"environment.json": ["{}", "[1]"], "options.toml": ["x", "epochs = 2"]}
+    for name, texts in damage.items():
+        whole = (folder / name).read_bytes()
+        lines = whole.splitlines(keepends=True)
+        texts = [text.encode() for text in texts]
+        if name == "history.csv":
+            # A line that is missing, doubled, moved.
+            texts += [b"".join(lines[:2]), whole + lines[-1], b"".join(lines[::-1])]
+            texts.append(lines[0] + lines[2] + lines[1])
+        for text in texts:
+            (folder / name).write_bytes(text)
+            status, out, err = train.command("compare", *two_runs)
+            assert (status, out) == (1, ""), (name, text)
+            assert f"one/{name}" in err and "`train --resume` makes" in err, err
+        for at in rng.integers(len(whole), size=5):
+            flipped = bytes([whole[at] ^ 1 << at % 8])
+            for text in (whole[:at], whole[:at] + flipped + whole[at + 1 :]):
+                (folder / name).write_bytes(text)
+                # Without a traceback, whatever it is.
+                for words in (["compare"], ["train", "--resume", "--quiet", "--out"]):
+                    assert train.command(*words, "one")[0] in (0, 1, 2)
+        (folder / name).write_bytes(whole)
 
 
 def test_memory_is_counted_in_mib():
@@ -370,3 +575,15 @@ def test_memory_is_counted_in_mib():
     block = np.ones(256 * 2**20, np.uint8)
     assert environment.peak_memory() >= before
     assert environment.peak_memory() >= block.nbytes >> 20
+
+
+def test_what_the_documented_commands_write_is_ignored():
+    text = (ROOT / "book" / "command_line.md").read_text(encoding="utf-8")
+    written = re.findall(
+        r"--out (\S+)|convert \S+ (\S+)|d2l\.save\(net, \"(.+?)\"", text
+    )
+    paths = ["".join(one) for one in written]
+    assert {"runs/short", "curves.png", "net.safetensors"} < set(paths)
+    command = ["git", "check-ignore", "--no-index", *paths]
+    ignored = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ignored.stdout.splitlines() == paths

@@ -68,6 +68,26 @@ def test_the_papers_schedule_by_hand():
     assert [f < 0.05 for f in factors].index(True) == 225 * 3
 
 
+@pytest.mark.parametrize(
+    ("schedule", "before", "after", "finished", "same"),
+    [
+        ("constant", 2, 3, 2, True),
+        ("one-cycle", 2, 3, 1, False),
+        # Of 8 steps an epoch: the rate falls at step 16 of 4 epochs, at 24 of 6.
+        ("step", 4, 6, 2, True),
+        ("step", 4, 6, 3, False),
+        # At step 20 of 5: within the third epoch, which ends with equal rates.
+        ("step", 4, 5, 3, False),
+        ("step", 4, 4, 4, True),
+    ],
+)
+def test_epochs_that_another_number_would_not_have_changed(
+    schedule, before, after, finished, same
+):
+    trainer = SoftmaxTrainer(max_epochs=after, batch_size=8, schedule=schedule)
+    assert trainer.same_rates(toy_data().train, before, finished) is same
+
+
 @pytest.mark.parametrize("total", [1, 2, 3, 7, 1000])
 def test_one_cycle_stays_in_range(total):
     factors = [one_cycle(step, total) for step in range(total)]

@@ -145,6 +145,17 @@ def test_where_no_file_can_be(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_load_says_which_command_takes_the_file(tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "net.pth"
+    torch.save({"x": torch.zeros(3)}, path)
+    with pytest.raises(WeightsError) as error:
+        d2l("pytorch").load(path)
+    command = f"python -m d2l_lite convert {path} {tmp_path}/net.safetensors"
+    message = f"{path}: not a safetensors file (a PyTorch file: `{command}` makes one"
+    assert str(error.value).startswith(message)
+
+
 DAMAGES = {
     "empty": lambda whole: b"",
     "half a header": lambda whole: whole[:50],

@@ -45,6 +45,7 @@ def shown(arguments):
 def test_shapes_tell_the_network(name):
     expected = {"network": name, "arguments": shown(zoo.NETWORKS[name])}
     assert zoo.describe(shapes(name)) == expected
+    assert list(zoo.shapes(zoo.NETWORKS[name]).items()) == list(shapes(name).items())
 
 
 def test_other_data_leave_the_name():

@@ -99,7 +99,9 @@ class SoftmaxTrainer(Trainer):
             return predict
 
         return SimpleNamespace(
-            evaluator=evaluator, accelerator=lambda: self.accelerator
+            evaluator=evaluator,
+            accelerator=lambda: self.accelerator,
+            training_check=lambda model, call: lambda images, labels: None,
         )
 
     def steps(self):

@@ -3,17 +3,30 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import matplotlib
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from sphinxext import opengraph
 
 from book.build.pdf import launch
 from book.build.source import Book, BookError
 
 OPEN = ("file:", "data:", "blob:")
+# Letters are those of two packages, wide and narrow: they are the same on each machine.
+FONTS = {
+    "DejaVu Sans": Path(matplotlib.get_data_path(), "fonts/ttf"),
+    "Roboto Flex": Path(opengraph.__file__).parent / "_static",
+}
+FONTCONFIG = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig><cachedir>{folder}</cachedir>{folders}
+<alias><family>sans-serif</family><prefer><family>{font}</family></prefer></alias>
+<alias><family>monospace</family><prefer><family>DejaVu Sans Mono</family></prefer>
+</alias></fontconfig>"""
 
 
 class Visit:
@@ -55,25 +68,63 @@ def site() -> Path:
     return folder
 
 
+@contextmanager
+def started(playwright: Playwright, folder: Path, font: str) -> Iterator[Browser]:
+    """A browser whose letters are of one font."""
+    folders = "".join(f"<dir>{path}</dir>" for path in FONTS.values())
+    settings = FONTCONFIG.format(folder=folder, folders=folders, font=font)
+    (folder / "fonts.conf").write_text(settings)
+    variables = os.environ | {"FONTCONFIG_FILE": str(folder / "fonts.conf")}
+    try:
+        browser = launch(playwright, env=variables)
+    except BookError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    yield browser
+    browser.close()
+
+
 @pytest.fixture(scope="session")
-def browser(site: Path) -> Iterator[Browser]:
+def playwright(site: Path) -> Iterator[Playwright]:
     with sync_playwright() as playwright:
-        try:
-            browser = launch(playwright)
-        except BookError as error:
-            if os.environ.get("CI"):
-                pytest.fail(str(error), pytrace=False)
-            pytest.skip(str(error))
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright, tmp_path_factory) -> Iterator[Browser]:
+    folder = tmp_path_factory.mktemp("fonts")
+    with started(playwright, folder, "DejaVu Sans") as browser:
         yield browser
-        browser.close()
 
 
-@pytest.fixture
-def visit(browser: Browser, site: Path) -> Iterator[Callable[[], Visit]]:
+@pytest.fixture(scope="session")
+def narrow_browser(playwright: Playwright, tmp_path_factory) -> Iterator[Browser]:
+    folder = tmp_path_factory.mktemp("fonts")
+    with started(playwright, folder, "Roboto Flex") as browser:
+        yield browser
+
+
+@contextmanager
+def opened(browser: Browser, site: Path) -> Iterator[Callable[[], Visit]]:
     """Opens browser tabs that share what they remember."""
     context = browser.new_context(viewport={"width": 1400, "height": 900})
     yield lambda: Visit(context.new_page(), site)
     context.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Path) -> Iterator[Callable[[], Visit]]:
+    with opened(browser, site) as visit:
+        yield visit
+
+
+@pytest.fixture(params=["browser", "narrow_browser"])
+def visit_in_any_font(
+    request: pytest.FixtureRequest, site: Path
+) -> Iterator[Callable[[], Visit]]:
+    with opened(request.getfixturevalue(request.param), site) as visit:
+        yield visit
 
 
 @pytest.fixture(scope="module", params=Book().documents)

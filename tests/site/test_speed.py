@@ -78,6 +78,16 @@ def test_nothing_moves_and_little_is_fetched(visit, document, width):
         assert said == pytest.approx(true, rel=0.01), name
 
 
+@pytest.mark.parametrize("document", ["book/index", "chapters/dense_blocks"])
+def test_nothing_moves_in_any_font(visit_in_any_font, document):
+    tab = visit_in_any_font()
+    tab.page.add_init_script(WATCH)
+    for width in (1000, 1200):
+        tab.page.set_viewport_size({"width": width, "height": 900})
+        moved = tab.go(document).evaluate(READ)
+        assert sum(value for value, _ in moved) < SHIFT, (width, moved)
+
+
 @pytest.mark.parametrize("document", Book().documents)
 def test_first_drawn_with_header_and_first_tabs_whole(visit, document):
     page = visit().go(document)

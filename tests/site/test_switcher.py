@@ -3,6 +3,7 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+from texts import SET_TEXT, TEXTS
 
 from book.build.source import FRAMEWORKS, Book
 from d2l_lite import TITLES
@@ -13,14 +14,20 @@ BLOCKS, TRAINING = "chapters/dense_blocks", "chapters/training"
 # front may never be looked at.
 POLLING = 100
 
+# The boxes of the header and of all that stands in it.
+HEADER = """() => [".bd-header-article", ".framework-switcher > *",
+        ".article-header-buttons > *"]
+    .flatMap(selector => [...document.querySelectorAll(selector)])
+    .map(element => element.getBoundingClientRect()).filter(box => box.width > 1)
+    .map(({left, top, right, bottom}) => [left, top, right, bottom])"""
 SHOWN = """() => [...document.querySelectorAll(".framework-tabs")].map(tabs =>
     [...tabs.querySelectorAll(":scope > [data-framework]")]
-    .filter(panel => panel.getClientRects().length)
+    .filter(panel => panel.lastElementChild.checkVisibility())
     .map(panel => panel.dataset.framework).join(" "))"""
 # In each set, how far apart the cells of one row, and their outputs, begin.
 UNEVEN = """() => [...document.querySelectorAll(".framework-tabs")].flatMap(tabs => {
     const panels = [...tabs.querySelectorAll(":scope > [data-framework]")]
-        .filter(panel => panel.getClientRects().length);
+        .filter(panel => panel.lastElementChild.checkVisibility());
     const rows = Math.max(...panels.map(panel => panel.children.length));
     const top = element => element.getBoundingClientRect().top;
     const spread = list => Math.max(...list) - Math.min(...list);
@@ -165,17 +172,6 @@ def test_what_others_have_stored_does_no_harm(visit, value):
     assert tab.errors == []
 
 
-def test_without_storage_the_choice_holds_for_the_page(visit):
-    tab = visit()
-    tab.page.add_init_script(
-        "Object.defineProperty(window, 'localStorage', {get() { throw Error('no'); }})"
-    )
-    # The theme's own scripts complain about the storage; ours must work all the same.
-    page = tab.go("book/index")
-    page.keyboard.press("f")
-    assert shown(page) == {"tensorflow"}
-
-
 def test_going_back_keeps_the_later_choice(visit):
     page = visit().go("book/index", "?framework=jax")
     page.get_by_role("link", name="How to Read This Book").first.click()
@@ -198,8 +194,8 @@ def test_right_panel_is_painted_first(visit):
         window.painted = [];
         const look = () => {
             for (const panel of document.querySelectorAll(".framework-panel")) {
-                const name = panel.dataset.framework;
-                if (panel.getClientRects().length) window.painted.push(name);
+                const { dataset, lastElementChild: last } = panel;
+                if (last?.checkVisibility()) window.painted.push(dataset.framework);
             }
             if (document.readyState !== "complete") requestAnimationFrame(look);
         };
@@ -266,7 +262,7 @@ def test_room_for_columns_and_back(visit):
 
 def test_narrow_window_shows_tabs_and_says_so(visit):
     page = visit().go(BLOCKS, "?compare=tensorflow,jax")
-    hint = page.get_by_text("Comparing takes a window")
+    hint = page.get_by_text("Comparing takes a wider window")
     expect(hint).to_be_hidden()
     page.set_viewport_size({"width": 999, "height": 900})
     expect(hint).to_be_visible()
@@ -288,25 +284,26 @@ def test_narrow_window_shows_tabs_and_says_so(visit):
 @pytest.mark.parametrize(
     "query", ["?framework=tensorflow", "?compare=pytorch,jax,mxnet"]
 )
-def test_switcher_stays_within_the_header(visit, query):
-    page = visit().go(BLOCKS, query)
+def test_switcher_stays_within_the_header(visit_in_any_font, query):
+    page = visit_in_any_font().go(BLOCKS, query)
     page.keyboard.press("d")
     page.evaluate("window.scrollTo({top: 1500, behavior: 'instant'})")
-    items = page.locator(".framework-switcher > *, .article-header-buttons > *")
-    for width in (360, 390, 600, 768, 1000, 1100, 1200, 1400):
-        page.set_viewport_size({"width": width, "height": 800})
-        boxes = items.evaluate_all(
-            "all => all.map(item => item.getBoundingClientRect().toJSON())"
-        )
-        boxes = sorted(
-            (box for box in boxes if box["width"] > 1), key=lambda box: box["left"]
-        )
-        for left, right in zip(boxes, boxes[1:], strict=False):
-            assert left["right"] <= right["left"] + 0.5, width
-        header = page.locator(".bd-header-article").bounding_box()
-        assert header["y"] == 0
-        assert boxes[-1]["right"] <= header["x"] + header["width"], width
-        assert all(box["y"] >= 0 and box["bottom"] <= header["height"] for box in boxes)
+    for text, css in TEXTS.items():
+        page.evaluate(SET_TEXT, css)
+        for width in (320, 360, 390, 600, 768, 1000, 1100, 1200, 1400):
+            page.set_viewport_size({"width": width, "height": 800})
+            header, *boxes = page.evaluate(HEADER)
+            for i, (left, top, right, bottom) in enumerate(boxes):
+                assert left >= header[0] and right <= header[2], (text, width)
+                assert top >= header[1] == 0 and bottom <= header[3], (text, width)
+                for other in boxes[:i]:
+                    beside = left >= other[2] - 0.5 or right <= other[0] + 0.5
+                    assert beside or top >= other[3] or bottom <= other[1], (
+                        text,
+                        width,
+                    )
+            # A second row is for letters that are unusual, or a window that is narrow.
+            assert header[3] < 60 or width == 320 or text != "as it is", width
 
 
 def test_differing_lines_are_marked(visit):
@@ -463,6 +460,26 @@ def test_link_into_a_hidden_panel_shows_it(visit):
     await_dataset(page, "framework", "jax")
     assert shown(page) == {"jax"}
     expect(page.locator("#tabs-2-jax-panel")).to_be_in_viewport()
+    inside = page.locator("#tabs-3-mxnet-panel [id]").first.get_attribute("id")
+    for place, framework, element in [
+        ("?compare=pytorch,jax#tabs-2-mxnet-panel", "mxnet", "tabs-2-mxnet-panel"),
+        ("#tabs-2-tensorflow", "tensorflow", "tabs-2-tensorflow-panel"),
+        (f"#{inside}", "mxnet", inside),
+    ]:
+        page = visit().go(BLOCKS, place)
+        await_dataset(page, "framework", framework)
+        assert shown(page) == {framework}
+        expect(page.locator(f"#{element}")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("query", ["?framework=pytorch", "?compare=pytorch,tensorflow"])
+def test_search_of_the_browser_finds_what_tabs_hide(visit, query):
+    # Chromium searches for the text of such an address as it does for a reader.
+    page = visit().go(BLOCKS, f"{query}#:~:text=nnx.Sequential(")
+    await_dataset(page, "framework", "jax")
+    assert shown(page) == {"jax"}
+    code = page.locator(".framework-panel pre", has_text="nnx.Sequential(")
+    expect(code.first).to_be_in_viewport()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -25,6 +25,29 @@
     return Array.from({ length: Math.floor(largest / step) }, (_, i) => (i + 1) * step);
   };
 
+  // Letters may be of any font: a text that is wider than its room is squeezed.
+  const squeeze = (text, room) => {
+    const { width } = text.getBBox();
+    if (width <= room) return;
+    const x = text.getAttribute("x");
+    text.setAttribute("transform", `translate(${x} 0) scale(${room / width} 1) translate(${-x} 0)`);
+  };
+
+  // From right to left, moves a number back into its panel and leaves out what would touch it.
+  const thin = (numbers) => {
+    let next = Infinity;
+    for (const [text, right] of numbers.toReversed()) {
+      const { width, x } = text.getBBox();
+      const left = Math.min(x, right - width);
+      if (left < x) {
+        text.setAttribute("x", right);
+        text.classList.add("last");
+      }
+      if (left + width + 4 > next) text.remove();
+      else next = left;
+    }
+  };
+
   // A stage's name, and its channels in a few words or in fewer.
   const words = (row, few = false) => {
     const { read, channels } = row;
@@ -64,9 +87,15 @@
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     const grid = element(svg, "g", { class: "grid" });
     const titles = element(svg, "g", { class: "titles" });
-    element(titles, "text", { x: 0, y: 12 }, "map size");
-    element(titles, "text", { x: channels.left, y: 12 }, "channels");
-    element(titles, "text", { x: memory.left, y: 12 }, `kept${narrow ? "" : " by a layer"}, ${unitName}`);
+    const texts = []; // each with its room
+    const heads = [
+      [0, channels.left, "map size"],
+      [channels.left, memory.left, "channels"],
+      [memory.left, width, `kept${narrow ? "" : " by a layer"}, ${unitName}`],
+    ];
+    for (const [x, end, text] of heads) {
+      texts.push([element(titles, "text", { x, y: 12 }, text), end - x - 4]);
+    }
     let y = 36;
     // Where each layer is drawn, and its numbers in words.
     const layers = [];
@@ -78,13 +107,17 @@
     const title = (row, text, detail, side) => {
       const group = element(svg, "g", {});
       const size = narrow ? `${side}²` : `${side}×${side}`;
-      element(group, "text", { x: 0, y: y + 13, class: "size" }, size);
-      const line = element(group, "text", { x: channels.left + 3, y: y + 13 });
+      const left = channels.left + 3;
+      texts.push([element(group, "text", { x: 0, y: y + 13, class: "size" }, size), left - 7]);
+      const line = element(group, "text", { x: left, y: y + 13 });
       element(line, "tspan", { class: "name" }, text);
       element(line, "tspan", { dx: 6 }, detail);
       if (row) {
         const amount = show(row.plain * BigInt(batch));
-        element(group, "text", { x: width - 1, y: y + 13, class: "amount" }, amount);
+        const end = element(group, "text", { x: width - 1, y: y + 13, class: "amount" }, amount);
+        const room = (width - left) * 0.4;
+        texts.push([end, room]);
+        texts.push([line, () => width - left - Math.min(end.getBBox().width, room) - 8]);
       }
       y += heading;
       return group;
@@ -146,14 +179,15 @@
     });
 
     const bottom = y;
+    const numbers = []; // of the scales, each with the end of its panel
     const scale = (panel, largest, unit, digits) => {
       for (const value of ticks(largest / unit, panel.width / 60)) {
         const x = round(panel.left + value * unit / largest * panel.width);
         element(grid, "path", { d: `M${x} 30V${bottom}` });
-        // At the edge a number in the middle would be cut off.
-        const last = x > panel.left + panel.width - 22;
-        const place = last ? { x: panel.left + panel.width, class: "tick last" } : { x, class: "tick" };
-        element(titles, "text", { ...place, y: 27 }, value.toLocaleString("en", digits));
+        const text = value.toLocaleString("en", digits);
+        numbers.push([
+          element(titles, "text", { x, y: 27, class: "tick" }, text), panel.left + panel.width,
+        ]);
       }
     };
     scale(channels, most, 1, {});
@@ -166,6 +200,8 @@
     svg.setAttribute("aria-label", description(rows));
     const marker = element(svg, "rect", { class: "marker", x: channels.left - 3, width: width - channels.left + 2 });
     frame.replaceChildren(svg);
+    for (const [text, room] of texts) squeeze(text, typeof room === "number" ? room : room());
+    thin(numbers);
     return { layers, marker, bottom };
   };
 

@@ -105,7 +105,10 @@
     const place = find("drawing");
     find("figure").hidden = !rows;
     if (rows && place.clientWidth) {
-      drawn = explorer.draw(place, rows, state, place.clientWidth, explorer.memory);
+      // Letters as large as the reader has them elsewhere, where there is room for that.
+      const large = parseFloat(getComputedStyle(place).fontSize) / 12;
+      const scale = Math.max(Math.min(large, place.clientWidth / 320), 1);
+      drawn = explorer.draw(place, rows, state, place.clientWidth / scale, explorer.memory);
       find("layer").max = drawn.layers.length - 1;
       point(find("layer").valueAsNumber);
     }
@@ -209,6 +212,8 @@
     find("layer").addEventListener("input", (event) => point(event.target.valueAsNumber));
     find("drawing").addEventListener("pointermove", pointAt);
     find("drawing").addEventListener("pointerdown", pointAt);
-    new ResizeObserver(showDrawing).observe(find("drawing"));
+    const observer = new ResizeObserver(showDrawing);
+    observer.observe(find("drawing"));
+    observer.observe(find("figure").querySelector(".legend li")); // as wide as its letters
   });
 })();

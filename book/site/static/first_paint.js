@@ -3,7 +3,8 @@
 (() => {
   // The theme decides between light and dark only at the end of a page.
   const root = document.documentElement;
-  if (root.dataset.theme !== "light" && root.dataset.theme !== "dark") {
+  root.dataset.mode = localStorage.getItem("mode") ?? "auto";
+  if (root.dataset.mode === "auto") {
     const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "dark" : "light";
   }

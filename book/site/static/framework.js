@@ -5,7 +5,7 @@
   const names = ["pytorch", "tensorflow", "jax", "mxnet"];
   const key = "densenet-four-frameworks";
   const root = document.documentElement;
-  const wide = window.matchMedia("(min-width: 1000px)");
+  const wide = window.matchMedia("(min-width: 62.5em)");
   // Said in the head, for the body is not there yet.
   const hasTabs = document.querySelector("meta[name=framework-tabs]") !== null;
   const listeners = [];
@@ -32,17 +32,11 @@
     try {
       return JSON.parse(localStorage.getItem(key));
     } catch {
-      return null; // No storage, or not what we wrote: as on a first visit.
+      return null; // Not what we wrote: as on a first visit.
     }
   };
 
-  const store = () => {
-    try {
-      localStorage.setItem(key, JSON.stringify(book.state));
-    } catch {
-      // No storage: the choice lasts for this page only.
-    }
-  };
+  const store = () => localStorage.setItem(key, JSON.stringify(book.state));
 
   // Going back to a page does not bring back what its address once asked for.
   const asked = () => {
@@ -65,6 +59,7 @@
     const { framework, compared, comparing } = book.state;
     root.dataset.framework = framework;
     book.columns = comparing && wide.matches && hasTabs ? compared : [];
+    book.shown = book.columns.length ? book.columns : [framework];
     root.toggleAttribute("data-narrow", comparing && !wide.matches);
     if (book.columns.length) {
       root.dataset.columns = book.columns.length;
@@ -84,6 +79,7 @@
     names,
     state: null,
     columns: [], // The frameworks that stand side by side now: none in tabs.
+    shown: [], // Those, or the one that the tabs show.
 
     // Takes over what changed; `anchor`, if given, stays where it is on the screen.
     set(change, anchor) {

@@ -82,14 +82,15 @@
     tab.focus({ preventScroll: true });
   };
 
-  // A link into a panel that is not shown shows it.
-  const followHash = () => {
-    const target = document.querySelector(":target");
-    const panel = target?.closest(".framework-panel");
-    if (!panel || panel.getClientRects().length) return;
-    book.set({ framework: panel.dataset.framework, comparing: false });
-    target.scrollIntoView({ behavior: "instant" });
+  // Shows the framework to which something on the page belongs, if it is not shown.
+  const reveal = (element) => {
+    const part = element?.closest(".framework-panel, .framework-tab");
+    if (!part || book.shown.includes(part.dataset.framework)) return;
+    book.set({ framework: part.dataset.framework, comparing: false });
+    element.scrollIntoView({ behavior: "instant" });
   };
+
+  const followHash = () => reveal(document.querySelector(":target"));
 
   const connect = (switcher) => {
     const { comparison, pair, keys } = switcher.elements;
@@ -101,6 +102,8 @@
     }
     document.addEventListener("keydown", onKey);
     window.addEventListener("hashchange", followHash);
+    // Before the browser shows what its search has found in a panel that is hidden.
+    document.addEventListener("beforematch", ({ target }) => reveal(target));
 
     switcher.addEventListener("change", ({ target }) => {
       if (target.name === "framework") choose(target.value);
@@ -165,6 +168,7 @@
     const role = book.columns.length ? "group" : "tabpanel";
     for (const panel of document.querySelectorAll(".framework-panel")) {
       panel.setAttribute("role", role);
+      panel.hidden = book.shown.includes(panel.dataset.framework) ? false : "until-found";
     }
     // The theme then sees anew which code can be scrolled, and lets keys reach it.
     window.dispatchEvent(new Event("resize"));
@@ -179,6 +183,7 @@
       showSwitcher(switcher);
       showTabs();
     });
-    followHash();
   });
+  // Only then does a browser know the target of the page's address.
+  window.addEventListener("load", () => book && followHash());
 })();

@@ -5,7 +5,7 @@
   const SETS = "figure:has(> .framework-tabs)";
   const BLOCKS = `.bd-article section > :not(section, .framework-tabs, ${SETS}), ${CELLS}`;
 
-  const seen = (element) => element.getClientRects().length > 0;
+  const seen = (element) => element.checkVisibility();
 
   // A cell's place is the place of the cell that is shown instead of it.
   const placeOf = (element) => {
@@ -14,7 +14,7 @@
     const index = [...panel.children].indexOf(element);
     return () => {
       const shown = [...panel.parentElement.children].find(
-        (other) => other.matches(".framework-panel") && seen(other),
+        (other) => other.matches(".framework-panel:not([hidden])"),
       );
       const cell = shown.children[Math.min(index, shown.children.length - 1)];
       return cell.getBoundingClientRect().top;

@@ -1,4 +1,5 @@
-// What scrolls sideways in itself can be reached by the keyboard, and only that.
+// What scrolls sideways in itself can be reached by the keyboard, and only that. Nothing
+// that is scrolled to is hidden behind the header, however many rows that has.
 "use strict";
 (() => {
   const wide = [
@@ -19,5 +20,10 @@
   document.addEventListener("DOMContentLoaded", () => {
     const observer = new ResizeObserver(follow);
     for (const box of document.querySelectorAll(wide.join())) observer.observe(box);
+    const header = document.querySelector(".bd-header-article");
+    new ResizeObserver(() => {
+      const height = getComputedStyle(header).position === "sticky" ? header.offsetHeight : 0;
+      document.documentElement.style.setProperty("--header", `${height}px`);
+    }).observe(header);
   });
 })();
