@@ -124,13 +124,6 @@ STYLES: dict[str, dict[str, Style]] = {
             conv3="nn.ZeroPad2d(1), nn.Conv2d(C, K, kernel_size=(3, 3))",
             pool="nn.AvgPool2d((2, 2), stride=2)",
         ),
-        "one by one": Style(
-            "row = nn.Sequential()\n"
-            "    for n, part in enumerate([PARTS]):\n"
-            '        row.add_module(f"part{n}", part)\n'
-            "    return row",
-            relu="nn.LeakyReLU(0.0)",
-        ),
     },
     "tensorflow": {
         "a class without training": Style(OWN["tensorflow"]),
@@ -177,14 +170,6 @@ STYLES: dict[str, dict[str, Style]] = {
             ".reshape(len(X), X.shape[1] // 2, 2, X.shape[2] // 2, 2, -1)"
             ".mean((2, 4)))",
         ),
-        "a function of the row": Style(
-            "row = nnx.Sequential(PARTS)\n"
-            "    class Called(nnx.Module):\n"
-            "        def __init__(self, row):\n            self.row = row\n"
-            "        def __call__(self, X):\n            return self.row(X)\n"
-            "    return Called(row)",
-            conv1="nnx.Conv(C, K, (1, 1), strides=1, rngs=rngs)",
-        ),
     },
     "mxnet": {
         "a class": Style(OWN["mxnet"]),
@@ -202,7 +187,6 @@ STYLES: dict[str, dict[str, Style]] = {
             conv1="nn.Conv2D(K, (1, 1), (1, 1), in_channels=C)",
             pool="nn.AvgPool2D((2, 2), strides=(2, 2))",
         ),
-        "a leaky ReLU of slope 0": Style("", "nn.BatchNorm()", "nn.LeakyReLU(0.0)"),
     },
 }
 RNGS = {"jax": ", *, rngs"}
