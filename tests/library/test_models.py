@@ -52,8 +52,6 @@ def same(found, expected):
 
 @pytest.mark.parametrize("efficient", [False, True])
 def test_threads_read_a_model_at_the_same_time(framework, efficient):
-    if efficient and name_of(framework) == "jax":
-        pytest.skip("Flax computes with copies anyway")
     options = {"memory_efficient": efficient} | SMALL
     net, other = (framework.build("densenet", **options) for _ in range(2))
     if name_of(framework) in ("pytorch", "jax"):
@@ -424,11 +422,16 @@ def in_type(framework, dtype):
     return net
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
-def test_networks_of_another_type(framework, dtype, tmp_path):
-    name = name_of(framework)
-    if (name, dtype) in (("mxnet", "bfloat16"), ("jax", "float64")):
-        pytest.skip("the framework has no such networks on processors, or by default")
+# MXNet has no bfloat16 on processors, JAX no float64 by default.
+TYPES = {"mxnet": ["float64"], "jax": ["bfloat16"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [(n, t) for n in FRAMEWORKS for t in TYPES.get(n, ["bfloat16", "float64"])],
+)
+def test_networks_of_another_type(name, dtype, tmp_path):
+    framework = d2l(name)
     net = in_type(framework, dtype)
     weights = framework.get_weights(net)
     kept = "float32" if dtype == "bfloat16" else dtype
