@@ -217,6 +217,9 @@ def _prose(book: Book, path: Path) -> Iterator[BookError]:
         if block.name in ("figure", "image") and not block.options.get("alt"):
             what = f"{{{block.name}}} has no alternative text; add `:alt: …`"
             yield BookError(what, name, block.line)
+        if block.options and block.text[:1] == " ":
+            what = f"{{{block.name}}} has an option of several lines; put it on one"
+            yield BookError(what, name, block.body_line)
         html = block.kind == "code" and block.text.startswith("<")
         if block.kind not in ("text", "heading") and not html:
             continue

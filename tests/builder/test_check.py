@@ -519,6 +519,13 @@ def test_broken_references_and_images(
     assert found == [f"{FIRST}:10: {what}"]
 
 
+def test_an_option_goes_on_in_the_next_line(right_book: TemporaryBook) -> None:
+    figure = "```{figure} https://example.org/a.png\n:alt: One\n  and two\n```"
+    right_book.edit(FIRST, "Prose.", f"Prose.\n\n{figure}")
+    what = "{figure} has an option of several lines; put it on one"
+    assert problems(right_book)[0] == f"{FIRST}:12: {what}"
+
+
 def test_right_references_and_code_are_left_alone(right_book: TemporaryBook) -> None:
     right_book.edit(
         FIRST,
