@@ -261,8 +261,9 @@ class Backend(ABC):
             ValueError: the seed is no integer of at least 0.
         """
         check_integer(seed, 0, None, f"initialize(seed={seed!r})")
+        new = weights.initial(self._shapes(model), seed)
         self.place(model, seed)
-        self.set_weights(model, weights.initial(self._shapes(model), seed))
+        self.set_weights(model, new)
         return model
 
     def get_weights(self, model: Any) -> dict[str, np.ndarray]:
@@ -350,6 +351,7 @@ class Backend(ABC):
 
     def training_check(self, model: Any, call: str) -> Callable[..., tuple]:
         """What checks the batches that train a model, which has something to learn."""
+        model = self.unwrapped(model)
         if not self.trainable(model):
             raise ValueError(f"{call}: all of the model's parameters are frozen")
         return self.batch_check(model, call, training=True)

@@ -148,7 +148,8 @@ class Convert:
 
     def run(self) -> str:
         choices = self.entry, self.epsilon, self.dropout
-        arrays, metadata = checkpoints.convert(self.source, self.target, *choices)
+        with options_named():
+            arrays, metadata = checkpoints.convert(self.source, self.target, *choices)
         found = [
             f", {key} {metadata[key]}"
             for key in ("entry", "head", "others")

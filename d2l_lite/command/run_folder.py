@@ -25,6 +25,8 @@ FORMAT = 3
 STATE, BEST, LAST = "state.safetensors", "best.safetensors", "last.safetensors"
 HISTORY, RESULT = "history.csv", "result.json"
 OPTIONS, ENVIRONMENT = "options.toml", "environment.json"
+# What a run writes before its first state.
+OWN = (OPTIONS, ENVIRONMENT, HISTORY, BEST, LAST, ".lock")
 # The numbers of result.json that are read again, and the most that each can be.
 NUMBERS = {
     "parameters": math.inf,
@@ -289,16 +291,15 @@ def locked(folder: Path) -> Iterator[None]:
                 yield
             except Exception:
                 if not (folder / STATE).exists():
-                    _remove(set(folder.iterdir()) - before, made)
+                    _remove({folder / name for name in OWN} - before, made)
                 raise
     except Timeout:
         raise RunError(f"{folder}: another process is training there") from None
 
 
 def _remove(files: set[Path], folders: list[Path]) -> None:
-    # Windows keeps the lock's file, and so its folder, while it is held.
-    with contextlib.suppress(PermissionError):
-        for path in files:
-            path.unlink()
-        for path in folders:
-            path.rmdir()
+    for remove, paths in ((Path.unlink, files), (Path.rmdir, folders)):
+        for path in paths:
+            # Folders may hold other files; Windows keeps the lock's while it is held.
+            with contextlib.suppress(OSError):
+                remove(path)

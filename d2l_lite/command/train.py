@@ -3,12 +3,8 @@
 import hashlib
 import importlib
 import os
-import re
 import shlex
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -48,8 +44,6 @@ SETTINGS = environment.SHARED_GPU | {
     "OMP_WAIT_POLICY": "PASSIVE",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
-# What TensorFlow logs as it is imported, before it has read the variable.
-NEWS = re.compile(r"^(I\d{4} |WARNING: All log messages before absl::Init).*\n", re.M)
 # Options that may be others when a run goes on.
 MAY_DIFFER = ("data", "epochs")
 
@@ -119,32 +113,11 @@ def processes(options: TrainOptions) -> int:
 def _framework(options: TrainOptions) -> ModuleType:
     name = options.framework
     _check_installed(name)
-    talks = name == "tensorflow" and "TF_CPP_MIN_LOG_LEVEL" not in os.environ
     for setting, value in SETTINGS.items():
         os.environ.setdefault(setting, value)
-    if talks:
-        with _without_news():
-            importlib.import_module(name)
     # Before the framework starts: then it is too late for virtual devices.
     devices.provide(name, options.devices)
     return importlib.import_module(f"d2l_lite.{name}")
-
-
-@contextmanager
-def _without_news() -> Iterator[None]:
-    """Leave `NEWS` out of standard error; the rest comes at the end."""
-    sys.stderr.flush()
-    own = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(own, 2)
-            os.close(own)
-            file.seek(0)
-            sys.stderr.write(NEWS.sub("", file.read().decode(errors="replace")))
 
 
 def _check_installed(framework: str) -> None:
@@ -174,8 +147,9 @@ def _check_same(now: dict[str, Any], run: RunFolder) -> None:
     other = [name for name in other if before.get(name) != now[name]]
     if other:
         found = [f"{n} is {before.get(n)!r} there, not {now[n]!r}" for n in other]
-        words = {name: before[name] for name in train_options.NAMES if name in other}
-        typed = shlex.join(train_options.words(words)) or "the run's own images"
+        names = [n for n in train_options.NAMES if n in other and n in before]
+        words = train_options.words({name: before[name] for name in names})
+        typed = shlex.join(words) or "the run's own options and images"
         remedy = f"go on with {typed}, or train in another folder"
         raise OptionError(f"{path}: {'; '.join(found)}: {remedy}")
 

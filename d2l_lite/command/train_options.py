@@ -27,6 +27,7 @@ from d2l_lite.data.scale import SCALES, named
 from d2l_lite.data.svhn import SVHN
 from d2l_lite.files import at_home, read_text, replacing
 from d2l_lite.networks import zoo
+from d2l_lite.networks.weights import WeightsError
 from d2l_lite.training.schedules import SCHEDULES
 from d2l_lite.training.trainer import Trainer
 
@@ -110,7 +111,10 @@ NAMES = {
 }
 
 # Arguments in a message, and the call that it may begin with.
-ARGUMENTS = {field: name for name, field in NAMES.items()} | {"root": "data"}
+ARGUMENTS = {field: name for name, field in NAMES.items()} | {
+    "root": "data",
+    "epsilon": "epsilon",
+}
 ARGUMENT = re.compile(rf"\b({'|'.join(ARGUMENTS)})=('[^']*'|[\w.+-]*\w)")
 CALL = re.compile(r"^\w+\((.*?)\)(?=: |, )")
 
@@ -138,7 +142,7 @@ def options_named() -> Iterator[None]:
     """Have a ValueError about arguments speak of options, as an OptionError."""
     try:
         yield
-    except RunError:
+    except (RunError, WeightsError):
         raise
     except ValueError as error:
         raise OptionError(as_typed(error)) from None
@@ -190,7 +194,7 @@ def of_run(folder: Path) -> dict[str, Any]:
         return {name: about[name] for name in NAMES if name in about}
     with remade(path):
         found = _checked(path)
-        if missing := {"framework", "network", "dataset"} - found.keys():
+        if missing := {"framework", "network", "dataset", "epochs"} - found.keys():
             raise OptionError(f"{path}: has no {', '.join(sorted(missing))}")
         try:
             for name, known in {"framework": PACKAGES, "dataset": DATASETS}.items():

@@ -274,10 +274,9 @@ class Replicas:
         mx.nd.waitall()
         for name, array in self.arrays.items():
             copied = [arrays[name] for arrays in self.copies]
-            if array.grad_req != "null":
-                self._add(name, [c.grad() for c in copied], array.grad())
-            elif is_trainable(name):
-                pass  # frozen
+            if is_trainable(name):
+                if array.grad_req != "null":
+                    self._add(name, [c.grad() for c in copied], array.grad())
             elif self.sync:
                 copied[0].data().copyto(array.data())
             else:

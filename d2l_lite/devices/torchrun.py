@@ -47,4 +47,6 @@ def launch(arguments: Sequence[str], count: int) -> int:
     except ChildFailedError as error:
         status = error.get_first_failure()[1].exitcode
         return status if status >= 0 else 128 - status
+    finally:
+        del os.environ[LAUNCHER]
     return 0

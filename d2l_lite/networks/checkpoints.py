@@ -131,15 +131,19 @@ def convert(
     if dropout is not None:
         metadata["arguments"]["dropout"] = dropout
     shapes = zoo.shapes(zoo.checked(metadata["arguments"], "convert"))
-    if epsilon != EPSILON:
-        for name, array in arrays.items():
-            if name.endswith("running_var"):
-                arrays[name] = array.astype(np.float64) + (epsilon - EPSILON)
     try:
         weights.check(arrays, shapes)
     except WeightsError as error:
         raise WeightsError(f"{source}: {error}") from None
     weights.check_values(arrays, source)
+    if epsilon != EPSILON:
+        for name, array in arrays.items():
+            if name.endswith("running_var"):
+                arrays[name] = array.astype(np.float64) + (epsilon - EPSILON)
+                if (arrays[name] < 0).any():
+                    low = f"{name} has variances below {EPSILON - epsilon:.4g}"
+                    rule = f"with an epsilon of {epsilon:g} they cannot be converted"
+                    raise WeightsError(f"{source}: {low}; {rule}")
     written = {name: arrays[name].astype(np.float32) for name in shapes}
     known = ("network", "arguments", "framework")
     weights.save(target, written, {key: metadata[key] for key in known})

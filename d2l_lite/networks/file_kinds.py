@@ -1,6 +1,7 @@
 """What people take for a file of weights, told by its content, and what to do then."""
 
 import io
+import shlex
 import zipfile
 from pathlib import Path
 
@@ -43,6 +44,9 @@ def other_kind(content: bytes, path: str | Path) -> str:
         ends = (k for end, k in MEMBERS.items() if any(n.endswith(end) for n in names))
         kind = next(ends, "")
     if kind == PYTORCH:
-        target = Path(path).with_suffix(".safetensors")
-        kind += f": `python -m d2l_lite convert {path} {target}` makes one of it"
+        # Not the file itself, should it be called so.
+        named = Path(path).suffix == ".safetensors"
+        end = ".converted.safetensors" if named else ".safetensors"
+        words = shlex.join(map(str, (path, Path(path).with_suffix(end))))
+        kind += f": `python -m d2l_lite convert {words}` makes one of it"
     return kind

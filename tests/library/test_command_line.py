@@ -235,11 +235,13 @@ def test_what_shapes_do_not_tell_is_said_and_taken(tmp_path, run):
     assert weights.metadata(target)["arguments"]["dropout"] == 0.25
     # 1e-6 + 1e-9 is less than the book's epsilon, which is added in any case.
     for options, message in {
-        "--epsilon=1e-9": "norm5.running_var holds -8.999e-06: no variance is negative",
-        "--epsilon=0": "convert(epsilon=0.0): must be a number, above 0",
-        "--dropout=1": "convert(dropout=1.0): must be a number",
+        "--epsilon=1e-9": "norm5.running_var has variances below 9.999e-06; with an",
+        "--epsilon=0": "--epsilon 0.0: must be a number, above 0",
+        "--dropout=1": "--dropout 1.0: must be a number",
     }.items():
-        assert message in run("convert", source, target, options)[2]
+        status, _, err = run("convert", source, target, options)
+        assert message in err
+        assert status == (1 if "1e-9" in options else 2)
 
 
 @pytest.mark.parametrize(

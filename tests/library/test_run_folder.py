@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import re
 import resource
+import shutil
 import signal
 import time
 from dataclasses import asdict, replace
@@ -79,7 +80,7 @@ def test_killed_at_random_moments(uninterrupted, tmp_path):
         # From its first checkpoint on it writes most of the time.
         while running.is_alive() and stamp(folder) == before:
             time.sleep(0.001)
-        time.sleep(rng.uniform(0, 0.1))
+        time.sleep(rng.uniform(0, 0.05))
         running.kill()
         if (ended := status(running)) == 0:
             break
@@ -160,13 +161,21 @@ def test_the_state_alone_restores_the_files_for_readers(tmp_path, monkeypatch):
 
 
 def test_a_start_that_fails_leaves_everything_as_it_was(tmp_path):
-    def fail(folder):
+    def fail(folder, *others):
         with pytest.raises(ValueError), locked(folder):
             (folder / "options.toml").write_text("seed = 0")
+            for path in others:
+                path.parent.mkdir(exist_ok=True)
+                path.write_text("not the run's")
             raise ValueError("batch size")
 
     fail(tmp_path / "runs" / "one")
     assert not list(tmp_path.iterdir())
+    others = tmp_path / "runs/one/gpu.log", tmp_path / "runs/two/options.toml"
+    fail(tmp_path / "runs" / "one", *others)
+    left = {path for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    assert left == set(others)
+    shutil.rmtree(tmp_path / "runs")
     (tmp_path / "history.csv").write_text("mine")
     fail(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]

@@ -381,7 +381,7 @@ def test_a_run_goes_on_with_its_own_images_only(named, train, tmp_path, monkeypa
     assert status == 2
     assert "run/state.safetensors: test set is '40 images, digest " in err
     assert "training set" not in err
-    assert "go on with the run's own images, or train in another folder" in err
+    assert "go on with the run's own options and images, or train" in err
     assert content(tmp_path / "run") == before
 
 
@@ -402,6 +402,7 @@ def test_a_run_goes_on_with_its_own_images_only(named, train, tmp_path, monkeypa
             "",
             "options.toml: has no network; where the state is, it",
         ),
+        ("epochs = 2", "", "options.toml: has no epochs; where the state is, it"),
     ],
 )
 def test_options_that_were_edited(old, new, message, train, unfinished):
@@ -412,6 +413,16 @@ def test_options_that_were_edited(old, new, message, train, unfinished):
     assert status in (1, 2)
     assert message in err
     assert content(unfinished) == before
+
+
+def test_an_option_is_missing_before_there_is_a_state(train, unfinished, tmp_path):
+    (tmp_path / "fresh").mkdir()
+    options = (unfinished / "options.toml").read_text().replace("seed = 0\n", "")
+    (tmp_path / "fresh/options.toml").write_text(options)
+    words = "train", "--resume", "--out", "fresh", "--seed", "5"
+    status, _, err = train.command(*words)
+    assert status == 2
+    assert "seed is None there, not 5: go on with the run's own options and" in err
 
 
 def test_epochs_are_added_where_the_others_stay_the_same(train, tmp_path):
@@ -447,15 +458,6 @@ def test_where_the_system_tells_little(train, tmp_path, monkeypatch):
     assert train("--quiet", epochs=1)[0] == 0
     (noted,) = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert noted["memory_mib"] == 0
-
-
-def test_news_of_tensorflow_are_left_out(capfd):
-    from d2l_lite.command import train as module
-
-    with module._without_news():
-        os.write(2, b"WARNING: All log messages before absl::InitializeLog() is\n")
-        os.write(2, b"I0000 00:00:1.2 port.cc:153] on. You may see\nE0000 broken\n")
-    assert capfd.readouterr().err == "E0000 broken\n"
 
 
 # --- several runs -------------------------------------------------------------------

@@ -154,6 +154,12 @@ def test_load_says_which_command_takes_the_file(tmp_path):
     command = f"python -m d2l_lite convert {path} {tmp_path}/net.safetensors"
     message = f"{path}: not a safetensors file (a PyTorch file: `{command}` makes one"
     assert str(error.value).startswith(message)
+    # Not over itself.
+    path = path.rename(tmp_path / "my net.safetensors")
+    with pytest.raises(WeightsError) as error:
+        d2l("pytorch").load(path)
+    target = f"'{tmp_path}/my net.converted.safetensors'"
+    assert f"convert '{path}' {target}` makes" in str(error.value)
 
 
 DAMAGES = {

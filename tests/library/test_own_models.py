@@ -261,6 +261,10 @@ def test_wrappers_are_looked_through(tmp_path):
             step(IMAGES, LABELS, 0.1)
             moved = module.get_weights(wrapped)["classifier.weight"]
             assert not np.array_equal(moved, before["classifier.weight"])
+            with pytest.raises(ValueError, match="Trainer.fit: labels"):
+                module.backend.training_check(wrapped, "Trainer.fit")(
+                    IMAGES, 9 + LABELS
+                )
         net = module.build("densenet", **SMALL)
         net.features = nn.DataParallel(net.features)
         same(module.get_weights(net), before)
