@@ -32,6 +32,7 @@ def every_framework_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does Sphinx write the pages, which takes seconds: one test lets it do so."""
     monkeypatch.setattr("book.build.check.installed", lambda framework: True)
     monkeypatch.setattr("book.build.check.write_site", lambda book: [])
+    monkeypatch.setattr("book.build.html.RENAMED", {})
 
 
 # Below a front matter of four lines.
@@ -376,6 +377,32 @@ def test_what_a_page_would_show_or_lose(
     assert [line.startswith(f"{FIRST}:{message}") for line in found] == [True]
 
 
+def test_what_stands_as_it_is_meant(temporary_book: TemporaryBook) -> None:
+    text = """\
+# First
+
+A \\` sign, \\[a\\]\\[b\\], \\[^1\\], \\$\\$, \\{ref\\}`a`, \\:::, `[a][b]` and $a][b$.
+
+```{math}
+:label: eq
+  a = b
+```
+
+```{code-block} python
+:caption: A block
+    x = 1
+```
+
+```{note}
+:class: tip
+
+    x = 2
+```
+"""
+    temporary_book.chapters(first=text)
+    assert not [line for line in problems(temporary_book) if line.startswith(FIRST)]
+
+
 @pytest.mark.parametrize("tag", ["hide-input", "each"])
 def test_two_figures_of_one_name(temporary_book: TemporaryBook, tag: str) -> None:
     drawing = "```{code-cell}\n---\ntags: [TAG]\nmystnb:\n  figure: {name: fig-a, "
@@ -396,6 +423,23 @@ def test_faults_of_all_sources_are_named_at_once(temporary_book: TemporaryBook) 
         f"{FIRST}:7",
         f"{FIRST}:12",
         "chapters/second.md:7",
+    ]
+
+
+def test_a_site_that_cannot_be_built_hides_no_other_fault(
+    right_book: TemporaryBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(book: Book) -> None:
+        raise BookError("the site cannot be built:\nwhy")
+
+    monkeypatch.setattr("book.build.check.write_site", fail)
+    renamed = {"old": "nowhere", "book/index": "chapters/first", "was": "book/index"}
+    monkeypatch.setattr("book.build.html.RENAMED", renamed)
+    place = "book/build/html.py: RENAMED:"
+    assert problems(right_book) == [
+        "the site cannot be built:\nwhy",
+        f"{place} 'book/index' must not be in _toc.yml, 'chapters/first' must be",
+        f"{place} 'old' must not be in _toc.yml, 'nowhere' must be",
     ]
 
 
