@@ -14,7 +14,7 @@ _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 _UNIT = "(?:ns|µs|μs|us|ms|s|secs?|seconds?|minutes?|hours?)"
 _TIMES = {
     "a date": (
-        r"\b(?:19|20)\d\d-\d\d-\d\d\b",
+        r"\b(?:19|20)\d\d-\d\d-\d\d(?!\d)",
         r"\b\d{1,2}[./]\d{1,2}[./](?:19|20)\d\d\b",
         rf"\b{_MONTH} \d{{1,2}}\b(?:, \d{{4}}| \d\d:)",
         rf"\b\d{{1,2}} {_MONTH} \d{{4}}\b",

@@ -461,6 +461,7 @@ def test_a_folder_of_no_framework(right_book: TemporaryBook) -> None:
         (r"C:\Users\me", r"a path, 'C:\\Users\\me'"),
         ("<B object at 0x7f001234abcd>", "an address in memory, '0x7f001234abcd'"),
         ("2026-11-30", "a date, '2026-11-30'"),
+        ("2026-11-30T12:30", "a date, '2026-11-30'"),
         ("30 November 2026", "a date, '30 November 2026'"),
         ("at 01:37:08", "a time, '01:37:08'"),
         ("at 12:30", "a time, 'at 12:30'"),
