@@ -5,12 +5,12 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from book.build.html import write_site
+from book.build.html import redirects, write_site
 from book.build.inputs import inputs, is_executed, recorded_inputs
 from book.build.kernel import stderr
 from book.build.labels import Labels, front_matter, read_labels
 from book.build.models import models_text
-from book.build.myst import elements, leftovers, walk
+from book.build.myst import VERBATIM, elements, leftovers, walk
 from book.build.outputs import unrepeatable
 from book.build.pages import page_notebook
 from book.build.source import (
@@ -54,7 +54,10 @@ def check(book: Book) -> list[str]:
         faults = [*_unreadable(book)] or [error]
     faults = [one for fault in faults for one in fault.faults]
     if not any(map(_of_a_source, faults)):
-        faults += write_site(book)
+        try:
+            faults += write_site(book)
+        except BookError as error:
+            faults += error.faults
     known = sorted({(fault.file, fault.line, fault.text) for fault in faults})
     return [str(BookError(text, file, line)) for file, line, text in known]
 
@@ -80,6 +83,7 @@ def _faults(book: Book) -> Iterator[BookError]:
         yield from _groups(chapter)
         yield from _raised(page_notebook, book, chapter)
     yield from _files(book)
+    yield from _raised(redirects, book)
     for framework in FRAMEWORKS:
         yield from _models(book, framework)
         yield from _notebooks(book, framework, labels)
@@ -202,7 +206,8 @@ def _outputs(
 def _prose(book: Book, path: Path) -> Iterator[BookError]:
     """A source's titles, its images' texts, and markup that is not closed or none."""
     name = book.relative(path)
-    found = [*walk(read_text(path, name))]
+    text = read_text(path, name)
+    lines, found = text.splitlines(), [*walk(text)]
     heads = [block for block in found if block.kind == "heading"]
     if not heads or heads[0].name != "h1":
         what = "begins without a title; write `# …` above all other headings"
@@ -217,7 +222,8 @@ def _prose(book: Book, path: Path) -> Iterator[BookError]:
         if block.name in ("figure", "image") and not block.options.get("alt"):
             what = f"{{{block.name}}} has no alternative text; add `:alt: …`"
             yield BookError(what, name, block.line)
-        if block.options and block.text[:1] == " ":
+        goes_on = block.text[:1] == " " and lines[block.body_line - 2].strip()
+        if block.options and goes_on and block.name not in VERBATIM:
             what = f"{{{block.name}}} has an option of several lines; put it on one"
             yield BookError(what, name, block.body_line)
         html = block.kind == "code" and block.text.startswith("<")
@@ -261,6 +267,7 @@ def _worksheets(book: Book, labels: Labels) -> Iterator[BookError]:
     folder = book.root / FOLDER
     found = {*folder.glob("*/*.ipynb"), *folder.glob("solutions/*/*.ipynb")}
     stray = {path for path in found if not path.parent.name.startswith(".")}
+    failed = False
     for worksheet in read_worksheets(book):
         yield from _groups(worksheet)
         yield from _prose(book, worksheet.path)
@@ -272,6 +279,6 @@ def _worksheets(book: Book, labels: Labels) -> Iterator[BookError]:
                     yield BookError(what, book.relative(path), 1)
         except BookError as error:
             yield error
-            return
-    for path in stray:
+            failed = True
+    for path in stray if not failed else ():
         yield BookError("no worksheet makes this; delete it", book.relative(path), 1)

@@ -23,25 +23,42 @@ def build_site(book: Book) -> Path:
     Raises:
         BookError: Sphinx warned or failed, or a page of _toc.yml is missing.
     """
-    if faults := write_site(book):
-        raise BookErrors(faults)
     build = book.root / "_build"
     written, site = build / "site", build / "html"
-    check_pages(book, written)
     new, old = build / ".html.new", build / ".html.old"
+    _tidy(site, new, old)  # after a build that was killed
+    if faults := write_site(book):
+        raise BookErrors(faults)
+    check_pages(book, written)
     try:
-        shutil.copytree(written, new, dirs_exist_ok=True)
+        _copy(written, new)
         write_redirects(book, new)
         copy_notebooks(book, new)
         copy_worksheets(book, new)
         if site.exists():
-            shutil.rmtree(old, ignore_errors=True)  # of a build that was killed
             site.rename(old)
         new.rename(site)
     finally:
-        for left in (new, old):
-            shutil.rmtree(left, ignore_errors=True)
+        _tidy(site, new, old)
     return site
+
+
+def _tidy(site: Path, new: Path, old: Path) -> None:
+    """Puts the old site back if there is no other, and removes what is left over."""
+    if old.exists() and not site.exists():
+        old.rename(site)
+    for left in (new, old):
+        if left.exists():
+            shutil.rmtree(left)
+
+
+def _copy(folder: Path, target: Path) -> None:
+    """As `shutil.copytree`, whose error of many files does not tell a full disk."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            copy = target / path.relative_to(folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copy)
 
 
 def write_site(book: Book) -> list[BookError]:
@@ -66,16 +83,32 @@ def check_pages(book: Book, site: Path) -> None:
                 path.unlink()
 
 
-def write_redirects(book: Book, site: Path) -> None:
-    """Writes index.html, which leads to the first page, and a page for each old name.
+def redirects(book: Book) -> dict[str, str]:
+    """The names that lead to a page, and its document: index and the old names.
 
     Raises:
         BookError: RENAMED names a page of the book, or leads to none.
     """
-    for old, new in {"index": book.documents[0], **RENAMED}.items():
-        if old in book.documents or new not in book.documents:
-            what = f"RENAMED: {old!r} must not be in _toc.yml, {new!r} must be"
-            raise BookError(what, "book/build/html.py")
+    faults = [
+        BookError(
+            f"RENAMED: {old!r} must not be in _toc.yml, {new!r} must be",
+            "book/build/html.py",
+        )
+        for old, new in RENAMED.items()
+        if old in book.documents or new not in book.documents
+    ]
+    if faults:
+        raise BookErrors(faults)
+    return {"index": book.documents[0], **RENAMED}
+
+
+def write_redirects(book: Book, site: Path) -> None:
+    """Writes index.html, which leads to the first page, and a page for each old name.
+
+    Raises:
+        BookError: as `redirects`.
+    """
+    for old, new in redirects(book).items():
         path = site / f"{old}.html"
         path.parent.mkdir(parents=True, exist_ok=True)
         target = os.path.relpath(site / f"{new}.html", path.parent)

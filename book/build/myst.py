@@ -140,7 +140,12 @@ def elements(text: str) -> tuple[Element, ...]:
 def leftovers(text: str) -> list[str]:
     """What looks like markup and is none, and images whose file nobody looks for."""
     tokens = _PARSER.parseInline(text)[0].children or ()
-    words = "".join(token.content for token in tokens if token.type == "text")
+    words = "".join(
+        # An escaped sign is meant as it stands.
+        token.content if token.type == "text" else "\\"
+        for token in tokens
+        if token.type in ("text", "text_special")
+    )
     html = [token.content for token in tokens if token.type == "html_inline"]
     return _LEFTOVER.findall(words) + [tag[:4] for tag in html if tag[:4] == "<img"]
 
@@ -178,6 +183,7 @@ def _parser():
     parser = create_md_parser(
         MdParserConfig(enable_extensions=EXTENSIONS), RendererHTML
     )
+    parser.disable("text_join")  # else an escaped sign could not be told from others
     rules = parser.inline.ruler
     for name, rule in zip(rules.get_active_rules(), rules.getRules("")):
         rules.at(name, _placed(rule))

@@ -29,7 +29,7 @@ from d2l_lite import TITLES
 
 _ONLY = re.compile(r"^%[ \t]*only\b([^:\n]*):[ \t]*(\S.*)$", re.MULTILINE)
 _CONFLICT = re.compile(r"^(<{7}|\|{7}|>{7})( |$)", re.MULTILINE)
-_TAGS = re.compile(r"^(?::?tags:|\+\+\+.*\"tags\":)(.*)$")
+_TAGS = re.compile(r"^(?::?(tags:.*)|\+\+\+ *(\{.*\"tags\":.*))$")
 
 
 class BookError(Exception):
@@ -216,7 +216,10 @@ def _line_of_wrong_tags(lines: list[str]) -> int:
     """The first line whose tags are no list of words; 1 if it cannot be told."""
     for number, line in enumerate(lines, 1):
         if match := _TAGS.match(line):
-            value = yaml.safe_load(match[1].rstrip().removesuffix("}"))
+            try:
+                value = yaml.safe_load(match[1] or match[2])["tags"]
+            except (yaml.YAMLError, ValueError, TypeError, KeyError):  # no setting
+                continue
             words = value if isinstance(value, list) else [None]
             if not all(type(word) is str and value.count(word) == 1 for word in words):
                 return number

@@ -32,6 +32,7 @@ def every_framework_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does Sphinx write the pages, which takes seconds: one test lets it do so."""
     monkeypatch.setattr("book.build.check.installed", lambda framework: True)
     monkeypatch.setattr("book.build.check.write_site", lambda book: [])
+    monkeypatch.setattr("book.build.html.RENAMED", {})
 
 
 # Below a front matter of four lines.
@@ -376,6 +377,32 @@ def test_what_a_page_would_show_or_lose(
     assert [line.startswith(f"{FIRST}:{message}") for line in found] == [True]
 
 
+def test_what_stands_as_it_is_meant(temporary_book: TemporaryBook) -> None:
+    text = """\
+# First
+
+A \\` sign, \\[a\\]\\[b\\], \\[^1\\], \\$\\$, \\{ref\\}`a`, \\:::, `[a][b]` and $a][b$.
+
+```{math}
+:label: eq
+  a = b
+```
+
+```{code-block} python
+:caption: A block
+    x = 1
+```
+
+```{note}
+:class: tip
+
+    x = 2
+```
+"""
+    temporary_book.chapters(first=text)
+    assert not [line for line in problems(temporary_book) if line.startswith(FIRST)]
+
+
 @pytest.mark.parametrize("tag", ["hide-input", "each"])
 def test_two_figures_of_one_name(temporary_book: TemporaryBook, tag: str) -> None:
     drawing = "```{code-cell}\n---\ntags: [TAG]\nmystnb:\n  figure: {name: fig-a, "
@@ -399,6 +426,23 @@ def test_faults_of_all_sources_are_named_at_once(temporary_book: TemporaryBook) 
     ]
 
 
+def test_a_site_that_cannot_be_built_hides_no_other_fault(
+    right_book: TemporaryBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(book: Book) -> None:
+        raise BookError("the site cannot be built:\nwhy")
+
+    monkeypatch.setattr("book.build.check.write_site", fail)
+    renamed = {"old": "nowhere", "book/index": "chapters/first", "was": "book/index"}
+    monkeypatch.setattr("book.build.html.RENAMED", renamed)
+    place = "book/build/html.py: RENAMED:"
+    assert problems(right_book) == [
+        "the site cannot be built:\nwhy",
+        f"{place} 'book/index' must not be in _toc.yml, 'chapters/first' must be",
+        f"{place} 'old' must not be in _toc.yml, 'nowhere' must be",
+    ]
+
+
 def test_a_folder_of_no_framework(right_book: TemporaryBook) -> None:
     right_book.write("chapters/mxnt/first.ipynb", "{}")
     assert problems(right_book) == [
@@ -417,9 +461,17 @@ def test_a_folder_of_no_framework(right_book: TemporaryBook) -> None:
         (r"C:\Users\me", r"a path, 'C:\\Users\\me'"),
         ("<B object at 0x7f001234abcd>", "an address in memory, '0x7f001234abcd'"),
         ("2026-11-30", "a date, '2026-11-30'"),
+        ("2026-11-30T12:30", "a date, '2026-11-30'"),
         ("30 November 2026", "a date, '30 November 2026'"),
         ("at 01:37:08", "a time, '01:37:08'"),
-        ("at 12:30", "a time, '12:30'"),
+        ("at 12:30", "a time, 'at 12:30'"),
+        ("by 9:05 pm", "a time, '9:05 pm'"),
+        ("12:30:05", "a time, '12:30:05'"),
+        ("took 3 s", "a time, 'took 3'"),
+        ("in 90 s", "a time, '90 s'"),
+        ("'/tmp/x'", "a path, '/tmp/x'"),
+        ("/home/u/x.py:3", "a path, '/home/u/x.py'"),
+        ("D:/data/x", "a path, 'D:/data/x'"),
         ("100% [00:03<00:00]", "a time, '00:03<0'"),
         ("12.5 ms ± 3 µs", "a time, '12.5 ms'"),
         ("0.12 s/step", "a time, '0.12 s'"),
@@ -427,6 +479,9 @@ def test_a_folder_of_no_framework(right_book: TemporaryBook) -> None:
         ("1796004000.123", "a time, '1796004000.123'"),
         ("../files/memory/x.csv, https://example.org/home/x, 1/2/3, N/A", None),
         ("x[10:20], 0x1f, 3 steps, 1700000000 parameters, ~/x/y", None),
+        ("the 1980s, ratio 16:10, images 20:30, A:\\alpha, X:\\mathbb{R}\\to", None),
+        ("params['a']/conv/kernel, '/conv1/kernel:0', {x}/conv/bias", None),
+        ("<style>p {transition: 0.3s}</style><p style='transition: 0.3s'>", None),
     ],
 )
 def test_what_differs_at_the_next_execution(text: str, kind: str | None) -> None:

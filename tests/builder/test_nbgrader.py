@@ -209,6 +209,17 @@ def test_check_finds_what_is_stale_missing_or_left_over(sheet, monkeypatch):
     ]
 
 
+def test_check_names_the_faults_of_all_worksheets(sheet, temporary_book):
+    from small_book import FRONT_MATTER
+
+    wrong = SHEET.replace("Text.", "See {ref}`nowhere`.")
+    temporary_book.write("chapters/worksheets/other.md", FRONT_MATTER + wrong)
+    problems = "\n".join(check(sheet(wrong)))
+    for name in ("other", "sheet"):
+        assert f"chapters/worksheets/{name}.md:7: no label 'nowhere'" in problems
+    assert "no worksheet makes this" not in problems
+
+
 def test_check_reads_a_worksheets_prose_and_tabs(sheet):
     tab = '```{code-cell} ipython3\n:tags: [mxnet]\n\nframework = "mxnet"\n```\n\n'
     text = SHEET.replace("Text.", "See {ref}`nowhere`.").replace(tab, "")

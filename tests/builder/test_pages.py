@@ -1,6 +1,9 @@
 """From merged cells to the pages that Sphinx reads, and to a site."""
 
 import re
+import shutil
+from errno import ENOSPC
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlparse
 
@@ -9,6 +12,8 @@ import pytest
 from docutils import nodes
 from docutils.utils import new_document
 
+from book.__main__ import main
+from book.build import html as site_builder
 from book.build.html import build_site
 from book.build.pages import page_notebook, write_pages
 from book.build.source import FRAMEWORKS, Book, BookError, tags
@@ -196,3 +201,65 @@ def test_site_is_refused_until_the_last_warning_is_gone(temporary_book):
         build_site(Book(book.root))
     assert {path: path.read_bytes() for path in site.rglob("*.html")} == whole
     assert unfinished.exists()
+
+
+@pytest.fixture
+def site_without_sphinx(temporary_book, monkeypatch):
+    """A book whose pages are written at once; returns the folder of its site."""
+
+    def write(book):
+        for name in book.documents:
+            temporary_book.write(f"_build/site/{name}.html", "new")
+        return []
+
+    monkeypatch.setattr(site_builder, "write_site", write)
+    temporary_book.chapters()
+    temporary_book.write("_build/html/index.html", "old")
+    return temporary_book.root / "_build/html"
+
+
+def test_an_interruption_leaves_the_old_site(
+    temporary_book, site_without_sphinx, monkeypatch
+):
+    rename = Path.rename
+
+    def interrupted(path, target):
+        if path.name == ".html.new":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build_site(Book(temporary_book.root))
+    site = site_without_sphinx
+    assert (site / "index.html").read_text() == "old"
+    assert sorted(path.name for path in site.parent.iterdir()) == ["html", "site"]
+
+
+def test_what_a_killed_build_has_left(temporary_book, site_without_sphinx, monkeypatch):
+    site = site_without_sphinx
+    site.rename(site.with_name(".html.old"))
+    temporary_book.write("_build/.html.new/left.html", "half")
+    with monkeypatch.context() as patch:
+        patch.setattr(site_builder, "write_site", lambda book: [BookError("wrong")])
+        with pytest.raises(BookError, match="wrong"):
+            build_site(Book(temporary_book.root))
+    assert (site / "index.html").read_text() == "old"
+    temporary_book.write("_build/.html.new/left.html", "half")
+    build_site(Book(temporary_book.root))
+    assert (site / "book/index.html").read_text() == "new"
+    assert not (site / "left.html").exists()
+
+
+def test_a_full_disk_while_the_site_is_copied_is_one_line(
+    temporary_book, site_without_sphinx, monkeypatch, capsys
+):
+    def full(source, *arguments, **options):
+        raise OSError(ENOSPC, "No space left on device", str(source))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    assert main(["site"], temporary_book.root) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    what = "No space left on device; free some space and call it again"
+    assert line.endswith(f".html: {what}")
+    assert (site_without_sphinx / "index.html").read_text() == "old"

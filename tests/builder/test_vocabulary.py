@@ -46,9 +46,12 @@ WRONG = {
         "9: unknown tag 'jx'; did you mean jax?"
     ),
     '# First\n\n+++ {"tags": ["export"]}\n\nWords.\n': (
-        "9: the tag 'export' is for code; prose has pytorch, tensorflow, jax, mxnet"
+        "9: the tag 'export' is for code; prose has pytorch, tensorflow, jax, mxnet, "
+        "slide, same-slide"
     ),
     '# First\n\n+++ {"tags": "jax"}\n\nWords.\n': f"7: {LIST}",
+    '# First\n\ntags: [jax\n\ntags:jax\n\n+++ {"tags": ["jax"], "x": 1}\n\nWords.\n\n'
+    '+++ {"x": 1, "tags": "jax"}\n\nWords.\n': f"15: {LIST}",
     "# First\n\n```{raw-cell}\n1\n```\n": (
         "7: no raw cells: a page and a notebook would show them differently"
     ),
