@@ -6,6 +6,7 @@ cells without outputs, the checks as they were handed out, the grading machine's
 
 import io
 import json
+import os
 import re
 import shutil
 import stat
@@ -291,8 +292,11 @@ def _students(returned: Path, assignment: str) -> dict[str, list[File]]:
     """Every student's files, whatever archive they are in."""
     if not returned.is_dir() and not zipfile.is_zipfile(returned):
         raise ValueError(f"{returned}: neither a folder nor a ZIP archive")
+    if not _readable(returned):
+        raise ValueError(f"{returned}: cannot be read; change its permissions")
     files = [_read(file) for file in _walk(returned)]
-    if _around(files, {returned.stem.lower(), assignment.lower()}):
+    stem = re.sub(r" ?\(\d+\)$", "", returned.stem)  # of a second download
+    if _around(files, {returned.stem.lower(), stem.lower(), assignment.lower()}):
         files = [f._replace(name=f.name.partition("/")[2]) for f in files]
     students: dict[str, list[File]] = {}
     called: dict[str, str] = {}
@@ -341,6 +345,8 @@ def _walk(path: Path, name: str = "") -> Iterator[File]:
         return
     if path.is_symlink() or not (path.is_dir() or path.is_file()):
         yield File(name, moment, Refused("is a link or a device"))
+    elif not _readable(path):
+        yield File(name, moment, Refused("cannot be read here: change its permissions"))
     elif path.is_dir():
         if name:
             yield File(f"{name}/", moment, b"")
@@ -353,6 +359,10 @@ def _walk(path: Path, name: str = "") -> Iterator[File]:
         yield File(name, moment, Refused(TOO_LARGE))
     else:
         yield File(name, moment, path.read_bytes())
+
+
+def _readable(path: Path) -> bool:
+    return os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK)
 
 
 def _packed(name: str) -> bool:
@@ -386,6 +396,8 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | Refus
     try:
         with archive.open(member) as file:
             content = file.read(LARGEST + 1)
+    except NotImplementedError:
+        return Refused("is packed in a way that is not known here; pack it as a ZIP")
     except RuntimeError:
         return Refused("the archive has a password")
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error):

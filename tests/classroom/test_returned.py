@@ -391,3 +391,28 @@ def test_a_teachers_own_sheet_without_metadata_is_known_by_its_cells(course, tmp
     taken = collect(course, "week1", tmp_path / "returned")
     assert taken["ada"] == (True, "")
     assert taken["bob"] == (False, "bob.ipynb: is another notebook than sheet")
+
+
+def test_what_cannot_be_read_or_unpacked_is_a_row(course, tmp_path, monkeypatch):
+    returned = tmp_path / "returned"
+    for name in ("ada/x.ipynb", "bob/x.ipynb"):
+        (returned / name).parent.mkdir(parents=True)
+        (returned / name).write_bytes(solved())
+    (returned / "locked").mkdir()
+    with zipfile.ZipFile(returned / "cid.zip", "w") as archive:
+        archive.writestr("x.ipynb", solved())
+    # Another method of compression, in both of the archive's entries of the file.
+    packed = bytearray((returned / "cid.zip").read_bytes())
+    packed[8], packed[packed.index(b"PK\1\2") + 10] = 98, 98
+    (returned / "cid.zip").write_bytes(packed)
+    # Root may read everything.
+    closed, able = (returned / "bob/x.ipynb", returned / "locked"), os.access
+    monkeypatch.setattr(os, "access", lambda p, m: p not in closed and able(p, m))
+    why = "cannot be read here: change its permissions"
+    unknown = "is packed in a way that is not known here; pack it as a ZIP"
+    assert collect(course, "week1", returned) == {
+        "ada": (True, ""),
+        "bob": (False, f"x.ipynb: {why}"),
+        "cid": (False, f"x.ipynb: {unknown}"),
+        "locked": (False, f"locked: {why}"),
+    }
