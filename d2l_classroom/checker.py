@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from d2l_classroom import blocks, choices, counting, origin, predictions
+from d2l_classroom.explanations import REASONS
 from d2l_classroom.failures import hung, place, told, untouched
 from d2l_classroom.formulas import COUNTS
 from d2l_classroom.framework import of
@@ -93,7 +94,9 @@ def check(
     else:
         _judged(results, judge, seconds)
     if results.more and not explain:
-        results.lines.append(f"  check({task!r}, …, explain=True) tells the cause")
+        results.lines.append(
+            f"  check({task!r}, …, explain=True) in a cell of your own tells the cause"
+        )
     return _printed(results, quiet)
 
 
@@ -103,7 +106,6 @@ def compare(
     found: Any,
     *,
     hint: str,
-    why: str = "",
     close: float = 0.0,
     explain: bool = False,
     quiet: bool = False,
@@ -111,25 +113,26 @@ def compare(
     """Compare a prediction with what was found, without saying what that is.
 
     Args:
-        task: what is predicted.
+        task: what is predicted; a worksheet's has its explanation by this name.
         answer: a function that returns numbers and texts, also in lists and dicts; or a
             dict of such functions, which may be answered one by one.
         found: the same, as it was measured.
         hint: where to look if they differ.
-        why: what is told with `explain`.
         close: by how much numbers may differ.
-        explain: whether to tell why.
+        explain: whether to tell why, where it is known.
         quiet: whether to print nothing.
     """
     parts = predictions.flat(found)
 
     def judge(results: Results) -> None:
-        predicted = predictions.called(answer)
-        predictions.compare(predicted, parts, Message(hint, why), close, results)
+        about = Message(hint, REASONS.get(task, ""))
+        predictions.compare(predictions.called(answer), parts, about, close, results)
 
     results = _judged(Results(task, tuple(parts), explain), judge)
     if results.more and not explain:
-        results.lines.append("  The same call with explain=True tells why.")
+        results.lines.append(
+            "  This call in a cell of your own, with explain=True added, tells why."
+        )
     return _printed(results, quiet)
 
 

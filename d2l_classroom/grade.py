@@ -11,6 +11,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -51,8 +52,10 @@ with Gradebook("sqlite:///gradebook.db") as book:
     wrong = [g.name for g in grades if g.auto_score != g.max_score]
     sys.exit(f"solution: no points for {', '.join(wrong)}" if wrong else 0)
 """
-# What nbgrader says where no cell of a notebook has been run.
+# What is said where a notebook was not run, or not to an end by no fault of its own.
+KILLED = "killed by the system"
 NOT_STARTED = (
+    KILLED,
     "before replying to kernel_info",
     "didn't respond in",
     "bwrap",
@@ -146,7 +149,7 @@ def run(course: Path, command: list, seconds: float = 600, memory: int = 4096) -
             finally:
                 child.kill()
                 child.wait()
-            if child.returncode > 0:
+            if child.returncode > 0 and problem != KILLED:
                 log.seek(0)
                 told = re.findall(r"^ *([\w.]+: .+)$", log.read(), re.MULTILINE)
                 problem = "".join(filter(str.isprintable, [problem, *told][-1][:200]))
@@ -157,7 +160,10 @@ def watch(child: subprocess.Popen, end: float, memory: int) -> str:
     """Wait for a process; says why if it must not go on, or that it failed."""
     while time.monotonic() < end:
         with suppress(subprocess.TimeoutExpired):
-            return f"exit status {child.returncode}" if child.wait(0.2) else ""
+            status = child.wait(0.2)
+            if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
+                return KILLED
+            return f"exit status {status}" if status else ""
         processes, used = [child.pid], 0
         for pid in processes:  # grows by the children of those that are read
             with suppress(OSError, IndexError):  # it may have ended meanwhile
@@ -265,7 +271,9 @@ def main() -> None:
             problem = run(course, grade, **limits)
             if any(words in problem for words in NOT_STARTED):
                 ungraded.append(student)
-                notes[student] = f"not graded, its process could not start: {problem}"
+                notes[student] = (
+                    f"not graded, its process did not run to its end: {problem}"
+                )
                 print(f"{student}: {notes[student]}")
                 continue
         if problem:

@@ -40,7 +40,7 @@ def made_of(answer: Any, book: Callable, option: str | None = None) -> bool:
         names = [name for code in _codes(function.__code__) for name in code.co_names]
         called = known + [getattr(m, name, None) for m in modules for name in names]
         if any(thing is book for thing in called):
-            return option is None or option in str(_text(function.__code__))
+            return option is None or option in _keywords(function.__code__)
     return False
 
 
@@ -79,6 +79,12 @@ def _codes(code: CodeType) -> list[CodeType]:
     """A code, and those of the functions that are defined in it."""
     inner = [c for c in code.co_consts if isinstance(c, CodeType)]
     return [code, *(c for part in inner for c in _codes(part))]
+
+
+def _keywords(code: CodeType) -> set[str]:
+    """The names of arguments in calls: Python keeps them as tuples, a dict as texts."""
+    constants = [c for own in _codes(code) for c in own.co_consts]
+    return {n for c in constants for n in (c if isinstance(c, tuple) else (c,))}
 
 
 def _text(code: CodeType) -> tuple:

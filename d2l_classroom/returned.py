@@ -6,6 +6,7 @@ cells without outputs, the checks as they were handed out, the grading machine's
 
 import io
 import json
+import os
 import re
 import shutil
 import stat
@@ -164,19 +165,31 @@ def _role(cell: dict) -> str:
 
 
 def _sheet(notebook: dict, sheets: dict[str, dict]) -> str:
-    """Which of the sheets it is, by its metadata and its cells; empty if none."""
-    about = _mapping(notebook["metadata"].get("worksheet"))
+    """Which of the sheets it is; empty if none.
+
+    Its worksheet's name decides. Where a program has dropped it, only cells that
+    nbgrader knows count: imports are the same in all worksheets.
+    """
+    name = _worksheet(notebook).get("name")
+    names = {sheet: (sheet, _worksheet(sheets[sheet]).get("name")) for sheet in sheets}
+    named = [sheet for sheet in sheets if name and name in names[sheet]]
     roles = {_role(cell) for cell in notebook["cells"]} - {""}
-    texts = {_plain(cell) for cell in notebook["cells"]} - {""}
+    texts = {_plain(cell) for cell in notebook["cells"]}
 
-    def alike(sheet: str) -> tuple:
-        cells = sheets[sheet]["cells"]
-        code = {_plain(cell) for cell in cells if cell["cell_type"] == "code"}
-        known = {_role(cell) for cell in cells}
-        return about.get("name") == sheet, len(roles & known), len(texts & code)
+    def alike(sheet: str) -> tuple[int, int]:
+        cells = [cell for cell in sheets[sheet]["cells"] if _role(cell)]
+        known = roles & {_role(cell) for cell in cells}
+        checks = {_plain(cell) for cell in cells if _check(cell)[0]}
+        # Some of nbgrader's names are in several worksheets, most are in one.
+        return len(checks & texts), len(known) - len(roles - known)
 
-    best = max(sorted(sheets), key=alike)
-    return best if any(alike(best)) else ""
+    best = max(sorted(named or sheets), key=alike)
+    return best if named or (not name and max(alike(best)) > 0) else ""
+
+
+def _worksheet(notebook: dict) -> dict:
+    """What the book has written into a worksheet about it."""
+    return _mapping(_mapping(notebook["metadata"]).get("worksheet"))
 
 
 def _plain(cell: dict) -> str:
@@ -185,7 +198,8 @@ def _plain(cell: dict) -> str:
 
 def _restored(notebook: dict, sheet: dict) -> tuple[dict, list[str]]:
     """A notebook with all checks and answers of the sheet; what has been changed."""
-    cells, notes = notebook["cells"], []
+    cells = notebook["cells"]
+    notes = _changed(cells, sheet["cells"])
     marked = [cell for cell in sheet["cells"] if _role(cell)]
     found: list[dict | None] = []
     place = -1
@@ -218,10 +232,7 @@ def _restored(notebook: dict, sheet: dict) -> tuple[dict, list[str]]:
         cell["id"] = f"cell-{number}"
         if cell["cell_type"] == "code":
             cell |= {"outputs": [], "execution_count": None}
-    theirs, ours = (
-        _mapping(_mapping(one["metadata"]).get("worksheet"))
-        for one in (notebook, sheet)
-    )
+    theirs, ours = _worksheet(notebook), _worksheet(sheet)
     for key in ("framework", "seed"):
         if theirs and theirs.get(key) != ours.get(key):
             told = f"its {key} is {theirs.get(key)}, handed out was {ours.get(key)}"
@@ -229,6 +240,21 @@ def _restored(notebook: dict, sheet: dict) -> tuple[dict, list[str]]:
     about = {"kernelspec": KERNEL, "worksheet": ours}
     whole = {"cells": cells, "metadata": about, "nbformat": 4, "nbformat_minor": 5}
     return whole, notes
+
+
+def _changed(cells: list[dict], given: list[dict]) -> list[str]:
+    """The given code that checks and answers may need, where it is not as it was."""
+    there = {_plain(cell) for cell in cells}
+    sources = [
+        "".join(cell["source"]).strip()
+        for cell in given
+        if cell["cell_type"] == "code"
+        and not _role(cell)
+        and _plain(cell)
+        and _plain(cell) not in there
+    ]
+    lines = ", ".join(f"`{source.splitlines()[0]}`" for source in sources)
+    return [f"given code was changed or deleted: {lines}"] if lines else []
 
 
 def _index(cells: list[dict], own: dict | None) -> int:
@@ -266,10 +292,11 @@ def _students(returned: Path, assignment: str) -> dict[str, list[File]]:
     """Every student's files, whatever archive they are in."""
     if not returned.is_dir() and not zipfile.is_zipfile(returned):
         raise ValueError(f"{returned}: neither a folder nor a ZIP archive")
+    if not _readable(returned):
+        raise ValueError(f"{returned}: cannot be read; change its permissions")
     files = [_read(file) for file in _walk(returned)]
-    tops = {file.name.partition("/")[0].lower() for file in files}
-    # One folder around all of them is none of a student.
-    if len(tops) == 1 and tops <= {returned.stem.lower(), assignment.lower()}:
+    stem = re.sub(r" ?\(\d+\)$", "", returned.stem)  # of a second download
+    if _around(files, {returned.stem.lower(), stem.lower(), assignment.lower()}):
         files = [f._replace(name=f.name.partition("/")[2]) for f in files]
     students: dict[str, list[File]] = {}
     called: dict[str, str] = {}
@@ -295,6 +322,22 @@ def _students(returned: Path, assignment: str) -> dict[str, list[File]]:
     return dict(sorted(students.items()))
 
 
+def _around(files: list[File], names: set[str]) -> bool:
+    """Whether one folder lies around all students' and is none of a student itself.
+
+    It has one of these names, or holds nothing but several students' folders and files.
+    """
+    tops = {file.name.partition("/")[0] for file in files}
+    if len(tops) != 1 or any(MOODLE.fullmatch(t) or CANVAS.fullmatch(t) for t in tops):
+        return False
+    inner = [file.name.split("/")[1:] for file in files]
+    entries = {own[0] for own in inner if own and own[0]}
+    folders = {own[0] for own in inner if len(own) > 1}
+    students = {e for e in entries if MOODLE.fullmatch(e) or CANVAS.fullmatch(e)}
+    several = len(entries) > 1 and entries <= folders | students
+    return several or {top.lower() for top in tops} <= names
+
+
 def _walk(path: Path, name: str = "") -> Iterator[File]:
     """The files below a folder or an archive; the names of folders end with /."""
     moment = time.localtime(path.lstat().st_mtime)[:6]
@@ -302,6 +345,8 @@ def _walk(path: Path, name: str = "") -> Iterator[File]:
         return
     if path.is_symlink() or not (path.is_dir() or path.is_file()):
         yield File(name, moment, Refused("is a link or a device"))
+    elif not _readable(path):
+        yield File(name, moment, Refused("cannot be read here: change its permissions"))
     elif path.is_dir():
         if name:
             yield File(f"{name}/", moment, b"")
@@ -314,6 +359,10 @@ def _walk(path: Path, name: str = "") -> Iterator[File]:
         yield File(name, moment, Refused(TOO_LARGE))
     else:
         yield File(name, moment, path.read_bytes())
+
+
+def _readable(path: Path) -> bool:
+    return os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK)
 
 
 def _packed(name: str) -> bool:
@@ -347,6 +396,8 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | Refus
     try:
         with archive.open(member) as file:
             content = file.read(LARGEST + 1)
+    except NotImplementedError:
+        return Refused("is packed in a way that is not known here; pack it as a ZIP")
     except RuntimeError:
         return Refused("the archive has a password")
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error):

@@ -35,8 +35,8 @@ _INSERTED = re.compile(r"\{\{ ([\w./-]+) \}\}")
 HOW_TO = (
     "Run the cells from top to bottom. Where it says `# YOUR CODE HERE`, your code "
     "takes the place of that line and of the `raise` below it. The checks say what is "
-    "right, what differs and where to look, and `explain=True` in a call of `check` "
-    "asks for the cause; run them as often as you like."
+    "right, what differs and where to look. To ask for the cause, copy a check into a "
+    "cell of your own and add `explain=True`. Run them as often as you like."
 )
 
 
@@ -171,13 +171,18 @@ def variants(worksheet: Chapter) -> list[dict[str, list[str]]]:
     """
     text = read_text(worksheet.path, worksheet.source)
     declared = yaml.safe_load(text.split("\n---", 1)[0]).get("variants", [])
-    for group in declared:
+    groups = declared if isinstance(declared, list) else [declared]
+    for group in groups:
+        lists = group.values() if isinstance(group, dict) else ()
+        if not lists or not all(isinstance(values, list) for values in lists):
+            what = "variants: write `- name: [value, value]`"
+            raise BookError(what, worksheet.source, 1)
         counts = {len(values) for values in group.values()}
         if len(counts) > 1 or max(counts) < 2:
-            names = ", ".join(group)
+            names = ", ".join(map(str, group))
             what = f"variants of {names}: give each as many values, two at least"
             raise BookError(what, worksheet.source, 1)
-    return [{k: [str(v) for v in values] for k, values in g.items()} for g in declared]
+    return [{k: [str(v) for v in values] for k, values in g.items()} for g in groups]
 
 
 def values(worksheet: Chapter, seed: int = 0) -> dict[str, str]:

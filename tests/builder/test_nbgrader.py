@@ -294,6 +294,18 @@ def test_a_variant_has_values_of_its_own_that_belong_together(varied):
         (VARIANTS, VARIED + "\n{{ m }}\n", "m is not among its `variants`"),
         ("variants: [{n: [1, 2], m: [1]}]\n", VARIED, "give each as many values"),
         ("variants: [{n: [1]}]\n", VARIED, "two at least"),
+        *(
+            (f"variants: {wrong}\n", VARIED, "variants: write `- name: .value, value")
+            for wrong in (
+                "",
+                "3",
+                "{n: [1, 2]}",
+                "[n]",
+                "[{}]",
+                "[{n: 3}]",
+                "[{n: 12}]",
+            )
+        ),
     ],
 )
 def test_wrong_variants_are_named(varied, declared, text, says):

@@ -8,6 +8,7 @@ from students import JOIN, answer, execute, judged, program
 
 from d2l_classroom import check, compare, diagnose, given
 from d2l_classroom.choices import key, offered
+from d2l_classroom.origin import made_of
 
 AXES = {"pytorch": (2, 1), "tensorflow": (1, 3), "jax": (2, 3), "mxnet": (3, 1)}
 
@@ -170,6 +171,20 @@ def test_the_books_own_code_is_no_answer(name, task):
         assert report.messages[0].startswith(f"this is the book's own {book}")
 
 
+def test_only_an_option_in_a_call_makes_the_books_function_the_whole_block():
+    text = "def own(m, k, bottleneck=4):\n    width = bottleneck * k\n    return "
+    calls = {
+        "d2l.conv_block(width, k)": False,
+        "d2l.conv_block(m, k, bottleneck=bottleneck)": True,
+        "d2l.conv_block(m, k, **{'bottleneck': 4})": True,
+    }
+    library = d2l(FRAMEWORKS[0])
+    for call, expected in calls.items():
+        space = {"d2l": library}
+        exec(text + call, space)
+        assert made_of(space["own"], library.conv_block, "bottleneck") == expected
+
+
 def test_parts_that_are_right_have_their_points(name):
     tanh = {"tensorflow": 'layers.Activation("tanh"),', "jax": "jnp.tanh,"}
     tanh |= {"pytorch": "nn.Tanh(),", "mxnet": 'nn.Activation("tanh"),'}
@@ -202,9 +217,13 @@ class Always(int):
     __hash__ = int.__hash__
 
 
-def test_predictions_are_judged_part_by_part_and_found_values_stay_secret(capsys):
+def test_predictions_are_judged_part_by_part_and_found_values_stay_secret(
+    capsys, monkeypatch
+):
+    monkeypatch.setattr("d2l_classroom.checker.REASONS", {"it": "So."})
+
     def ask(answer, found, **options):
-        return compare("it", answer, found, hint="Look.", why="So.", **options)
+        return compare("it", answer, found, hint="Look.", **options)
 
     text = "def gap():\n    raise NotImplementedError()\nzero = lambda: 1 / 0\n"
     cell = execute(FRAMEWORKS[0], text)
@@ -213,6 +232,10 @@ def test_predictions_are_judged_part_by_part_and_found_values_stay_secret(capsys
     assert report.messages == ("H: not 6; W: no answer yet. So.",)
     printed = capsys.readouterr().out
     assert "8" not in printed and "9" not in printed
+    ask(lambda: 1, 2)
+    assert "in a cell of your own, with explain=True" in capsys.readouterr().out
+    compare("another", lambda: 1, 2, hint="Look.")
+    assert "explain" not in capsys.readouterr().out
     assert ask(lambda: (np.float32(0.5), [np.int64(3)]), [0.5, (3,)]).passed
     assert ask(lambda: 0.11, 0.1, close=0.02).passed
     assert not ask(lambda: True, 1).passed and not ask(lambda: 1, True).passed

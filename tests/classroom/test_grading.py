@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from copy import deepcopy
 from pathlib import Path
 from typing import NamedTuple
@@ -285,3 +286,9 @@ def test_limits_of_the_machine_that_are_too_low_are_named(monkeypatch, limit, to
 def test_what_takes_too_long_is_ended(tmp_path):
     needed()
     assert run(tmp_path, ["sleep", "60"], seconds=0.5) == "ended: not done in time"
+
+
+@pytest.mark.parametrize("end", ["kill -9 $$", "exit 137"])
+def test_a_process_that_the_system_killed_is_no_zero(end):
+    child = subprocess.Popen(["sh", "-c", end])
+    assert grade.watch(child, time.monotonic() + 60, 1 << 30) in grade.NOT_STARTED

@@ -10,6 +10,7 @@ import pytest
 
 from book.build.source import FRAMEWORKS, Book
 from book.build.worksheets import read_worksheets
+from d2l_classroom.explanations import REASONS
 
 BOOK = Book()
 GUIDE = (BOOK.root / "book/in_class.md").read_text(encoding="utf-8")
@@ -142,3 +143,19 @@ def test_the_recipe_fills_in_the_tables_of_both_platforms(
             row[6] = "sheet: the check one was deleted"
     assert found == wanted
     assert capsys.readouterr().out == "not in the table: ['bob']\n"
+
+
+def test_a_sheet_keeps_its_explanations_to_itself_and_its_checks_need_no_other_cell():
+    explained = []
+    for worksheet in read_worksheets(BOOK):
+        explained += re.findall(
+            r"\bcompare\(\s*\"([^\"]+)\"", worksheet.path.read_text()
+        )
+        for framework in FRAMEWORKS:
+            path = worksheet.path.parent / framework / f"{worksheet.path.stem}.ipynb"
+            for cell in nbformat.read(path, as_version=4).cells:
+                assert "why=" not in cell.source
+                if cell.metadata.get("nbgrader", {}).get("grade"):
+                    word = re.search(r"\b(check|compare|diagnose)\(", cell.source)[1]
+                    assert f"from d2l_classroom import {word}\n" in cell.source
+    assert sorted(explained) == sorted(REASONS)

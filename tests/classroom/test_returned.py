@@ -1,6 +1,8 @@
 """What students hand in, in every form that it comes in."""
 
 import json
+import os
+import shutil
 import zipfile
 from copy import deepcopy
 from pathlib import Path
@@ -116,6 +118,7 @@ def other_order(content):
     content["cells"] = [*cells[:2], *cells[4:], *cells[2:4]]
 
 
+GIVEN = "given code was changed or deleted: `import math`"
 # How many of the two checks the notebook passes, and what is said of it.
 USABLE = {
     "as it is": (solved(), 2, ""),
@@ -134,7 +137,13 @@ USABLE = {
     ),
     "no metadata": (solved(nothing_known), 2, ""),
     "cells twice": (solved(twice), 2, ""),
-    "damaged cells": (solved(damaged), 2, ""),
+    "damaged cells": (solved(damaged), 2, f"sheet: {GIVEN}"),
+    "given code deleted": (solved(without(1)), 2, f"sheet: {GIVEN}"),
+    "given code changed": (
+        solved(lambda c: c["cells"][1].update(source="import os")),
+        2,
+        f"sheet: {GIVEN}",
+    ),
     "answer moved": (solved(moved), 2, ""),
     "other order": (solved(other_order), 2, ""),
     "answer deleted": (solved(without(2)), 1, "sheet: the answer one was deleted"),
@@ -142,11 +151,13 @@ USABLE = {
     "first cells deleted": (
         solved(lambda c: c["cells"].__delitem__(slice(0, 4))),
         1,
+        f"sheet: {GIVEN}; "
         "sheet: the answer one was deleted; sheet: the check one was deleted",
     ),
     "all cells deleted": (
         solved(lambda c: c["cells"].clear()),
         0,
+        f"sheet: {GIVEN}; "
         "sheet: the answer one was deleted; sheet: the check one was deleted; "
         "sheet: the answer two was deleted; sheet: the check two was deleted",
     ),
@@ -319,3 +330,89 @@ def test_the_teachers_own_mistakes_are_told(course, tmp_path):
         collect(course, "week1", tmp_path / "nowhere")
     with pytest.raises(ValueError, match="call nbgrader generate_assignment first"):
         collect(course, "week2", tmp_path)
+
+
+def test_another_worksheet_is_not_graded_as_this_one(tmp_path):
+    # All of the book's notebooks start with the same cell, and share some roles.
+    book = Path(__file__).parents[2] / "chapters"
+    release = tmp_path / "release/week1"
+    release.mkdir(parents=True)
+    shutil.copy(book / "worksheets/pytorch/dense_block.ipynb", release)
+    others = [
+        book / "worksheets/pytorch/transition_block.ipynb",
+        book / "worksheets/pytorch/find_the_bug.ipynb",
+        book / "pytorch/dense_blocks.ipynb",
+    ]
+    for student in ("both", "alone"):
+        for number, other in enumerate(others):
+            folder = tmp_path / f"returned/{student}{number}"
+            folder.mkdir(parents=True)
+            content = json.loads(other.read_text("utf-8"))
+            (folder / "other.ipynb").write_text(json.dumps(content))
+            content["metadata"] = {}
+            (folder / "unnamed.ipynb").write_text(json.dumps(content))
+            if student == "both":
+                own = shutil.copy(release / "dense_block.ipynb", folder)
+                os.utime(own, (10**9, 10**9))
+    what = "is another notebook than dense_block"
+    note = f"other.ipynb: {what}; unnamed.ipynb: {what}"
+    taken = collect(tmp_path, "week1", tmp_path / "returned")
+    for number in range(3):
+        assert taken[f"both{number}"] == (True, note)
+        assert taken[f"alone{number}"] == (False, note)
+
+
+@pytest.mark.parametrize(
+    ("paths", "students"),
+    [
+        (("submissions/ada/x.ipynb", "submissions/bob/x.ipynb"), {"ada", "bob"}),
+        (("all/ada/x.ipynb", "all/bob/"), {"ada", "bob"}),
+        (("all/ada_1_2_x.ipynb", "all/bob_3_4_x.ipynb"), {"ada_1", "bob_3"}),
+        (("all/A_1_assignsubmission_file_/x.ipynb", "all/bob/y"), {"A_1", "bob"}),
+        (("ada/x.ipynb", "ada/more/y.ipynb"), {"ada"}),
+        (("ada/one/x.ipynb",), {"ada"}),
+        (("A_1_assignsubmission_file_/a/x", "A_1_assignsubmission_file_/b/x"), {"A_1"}),
+    ],
+)
+def test_a_folder_around_all_is_no_student(course, tmp_path, paths, students):
+    with zipfile.ZipFile(tmp_path / "submissions (1).zip", "w") as archive:
+        for path in paths:
+            archive.writestr(path, b"" if path.endswith("/") else solved())
+    taken = collect(course, "week1", tmp_path / "submissions (1).zip")
+    assert set(taken) == students
+
+
+def test_a_teachers_own_sheet_without_metadata_is_known_by_its_cells(course, tmp_path):
+    path = course / "release/week1/sheet.ipynb"
+    path.write_text(path.read_text("utf-8").replace('"worksheet"', '"x"'), "utf-8")
+    (tmp_path / "returned").mkdir()
+    (tmp_path / "returned/ada.ipynb").write_bytes(solved(nothing_known))
+    (tmp_path / "returned/bob.ipynb").write_bytes(REFUSED["another"][0])
+    taken = collect(course, "week1", tmp_path / "returned")
+    assert taken["ada"] == (True, "")
+    assert taken["bob"] == (False, "bob.ipynb: is another notebook than sheet")
+
+
+def test_what_cannot_be_read_or_unpacked_is_a_row(course, tmp_path, monkeypatch):
+    returned = tmp_path / "returned"
+    for name in ("ada/x.ipynb", "bob/x.ipynb"):
+        (returned / name).parent.mkdir(parents=True)
+        (returned / name).write_bytes(solved())
+    (returned / "locked").mkdir()
+    with zipfile.ZipFile(returned / "cid.zip", "w") as archive:
+        archive.writestr("x.ipynb", solved())
+    # Another method of compression, in both of the archive's entries of the file.
+    packed = bytearray((returned / "cid.zip").read_bytes())
+    packed[8], packed[packed.index(b"PK\1\2") + 10] = 98, 98
+    (returned / "cid.zip").write_bytes(packed)
+    # Root may read everything.
+    closed, able = (returned / "bob/x.ipynb", returned / "locked"), os.access
+    monkeypatch.setattr(os, "access", lambda p, m: p not in closed and able(p, m))
+    why = "cannot be read here: change its permissions"
+    unknown = "is packed in a way that is not known here; pack it as a ZIP"
+    assert collect(course, "week1", returned) == {
+        "ada": (True, ""),
+        "bob": (False, f"x.ipynb: {why}"),
+        "cid": (False, f"x.ipynb: {unknown}"),
+        "locked": (False, f"locked: {why}"),
+    }
