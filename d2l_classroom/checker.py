@@ -176,7 +176,8 @@ def _judged(
 ) -> Results:
     """The results, whatever the student's code does."""
     try:
-        with _generators_kept(), limited(seconds):
+        # Wrong answers may give infinities, whose differences are no numbers.
+        with _generators_kept(), limited(seconds), np.errstate(all="ignore"):
             judge(results)
     except TimeUp as error:
         results.wrong("", Message(hung(error, seconds)))
