@@ -171,7 +171,7 @@ def variants(worksheet: Chapter) -> list[dict[str, list[str]]]:
     """
     text = read_text(worksheet.path, worksheet.source)
     declared = yaml.safe_load(text.split("\n---", 1)[0]).get("variants", [])
-    groups = declared if isinstance(declared, list) else [declared]
+    groups = declared if isinstance(declared, list) else [None]
     for group in groups:
         lists = group.values() if isinstance(group, dict) else ()
         if not lists or not all(isinstance(values, list) for values in lists):
