@@ -3,8 +3,12 @@
 import hashlib
 import importlib
 import os
+import re
 import shlex
-from contextlib import nullcontext
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -44,6 +48,8 @@ SETTINGS = environment.SHARED_GPU | {
     "OMP_WAIT_POLICY": "PASSIVE",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
+# What TensorFlow logs as it is imported, before it has read the variable.
+NEWS = re.compile(r"^(I\d{4} |WARNING: All log messages before absl::Init).*\n", re.M)
 # Options that may be others when a run goes on.
 MAY_DIFFER = ("data", "epochs")
 
@@ -113,11 +119,35 @@ def processes(options: TrainOptions) -> int:
 def _framework(options: TrainOptions) -> ModuleType:
     name = options.framework
     _check_installed(name)
+    talks = name == "tensorflow" and "TF_CPP_MIN_LOG_LEVEL" not in os.environ
     for setting, value in SETTINGS.items():
         os.environ.setdefault(setting, value)
+    if talks:
+        with _without_news():
+            importlib.import_module(name)
     # Before the framework starts: then it is too late for virtual devices.
     devices.provide(name, options.devices)
     return importlib.import_module(f"d2l_lite.{name}")
+
+
+@contextmanager
+def _without_news() -> Iterator[None]:
+    """Leave `NEWS` out of standard error; the rest comes at the end."""
+    if sys.stderr is None:  # its file is closed
+        yield
+        return
+    sys.stderr.flush()
+    own = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(own, 2)
+            os.close(own)
+            file.seek(0)
+            sys.stderr.write(NEWS.sub("", file.read().decode(errors="replace")))
 
 
 def _check_installed(framework: str) -> None:

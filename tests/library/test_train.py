@@ -460,6 +460,15 @@ def test_where_the_system_tells_little(train, tmp_path, monkeypatch):
     assert noted["memory_mib"] == 0
 
 
+def test_news_of_tensorflow_are_left_out(capfd):
+    from d2l_lite.command import train as module
+
+    with module._without_news():
+        os.write(2, b"WARNING: All log messages before absl::InitializeLog() is\n")
+        os.write(2, b"I0000 00:00:1.2 port.cc:153] on. You may see\nE0000 broken\n")
+    assert capfd.readouterr().err == "E0000 broken\n"
+
+
 # --- several runs -------------------------------------------------------------------
 
 
