@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from frameworks import d2l
+from frameworks import FRAMEWORKS, d2l
 
 from d2l_lite.networks import zoo
 from d2l_lite.networks.weights import WeightsError
@@ -31,9 +31,20 @@ def test_the_zoo_holds_the_paper_s_networks_and_the_plain_one():
         assert known["num_classes"] == int(row["classes"])
 
 
-@pytest.mark.parametrize("name", COUNTS)
+# Building the deepest takes JAX and TensorFlow a quarter of a minute each, and tells
+# nothing that PyTorch's and the zoo's own shapes do not.
+COUNTED = [
+    (framework, name)
+    for framework in FRAMEWORKS
+    for name, count in COUNTS.items()
+    if framework == "pytorch" or count < 8_000_000
+]
+
+
+@pytest.mark.parametrize(("framework", "name"), COUNTED)
 def test_parameter_counts_in_every_framework(framework, name):
-    assert framework.count_parameters(framework.build(name)) == COUNTS[name]
+    network = d2l(framework).build(name)
+    assert d2l(framework).count_parameters(network) == COUNTS[name]
 
 
 def shown(arguments):
