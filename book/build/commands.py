@@ -40,15 +40,13 @@ def _alone(book: Book) -> Iterator[None]:
     folder.mkdir(exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        held = lock.acquire(timeout=0)
     except Timeout:
         what = "Another command builds this book; this one waits until it has ended."
         print(what, file=sys.stderr, flush=True)
-        lock.acquire()
-    try:
+        held = lock.acquire()
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def _options(arguments: Sequence[str] | None, book: Book) -> argparse.Namespace:

@@ -42,7 +42,6 @@ class Mistake(NamedTuple):
     edits: dict[str, Edits]
 
 
-READS = "denselayer2 is made for 3 channels, but reads 7."
 MISTAKES = (
     Mistake(
         "epsilon",

@@ -287,8 +287,6 @@ def test_evaluation_of_nothing_is_refused():
 
 # --- progress ---------------------------------------------------------------------
 
-LINE = r"epoch 2/2  train loss 0\.\d{4} accuracy 0\.\d{4}  validation loss 0\.\d{4} "
-
 
 def test_without_a_terminal_a_line_per_epoch(capsys, monkeypatch):
     monkeypatch.delenv("D2L_LITE_PROGRESS", raising=False)
