@@ -1,7 +1,8 @@
 """`Backend`: what a framework has to do, and what the library makes of it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,8 @@ from d2l_lite.networks.input_checks import batch_check
 # So many images at a time `predict` computes.
 BATCH = 256
 Predict = Callable[[np.ndarray], np.ndarray]
+# Names of parts: "features", "denseblock1", or several.
+Parts = str | Sequence[str] | None
 # The methods that each framework module offers as functions.
 PUBLIC = (
     "build",
@@ -103,6 +106,13 @@ class Backend(ABC):
         """The arrays that the framework itself would train, by its own mark."""
 
     @abstractmethod
+    def freeze(self, layer: Any) -> Callable[[], None]:
+        """Mark a layer's arrays as frozen; returns what takes the marks away again.
+
+        A batch norm then computes with its running statistics, which stay.
+        """
+
+    @abstractmethod
     def dropout_rate(self, layer: Any) -> float:
         """The rate of a dropout layer; 0 for all other modules."""
 
@@ -186,42 +196,71 @@ class Backend(ABC):
         described["framework"] = self.framework
         weights.save(path, arrays, described)
 
-    def load(self, path: str | Path, memory_efficient: bool = False) -> Any:
+    def load(
+        self,
+        path: str | Path,
+        in_channels: int | None = None,
+        num_classes: int | None = None,
+        seed: int = 0,
+        memory_efficient: bool = False,
+    ) -> Any:
         """The network in a file that `save` or `python -m d2l_lite convert` wrote.
 
-        Its weights are float32, whatever the file's are. See chapter
-        `four_frameworks`.
+        Its weights are float32, whatever the file's are. With another number of classes
+        it gets a new last layer, drawn from `seed`, and says so. With `in_channels=1`
+        the weights of the first convolution are summed over its channels: a grey
+        picture gives what it gives as a picture of equal colours. See chapters
+        `four_frameworks` and `your_pictures`.
 
         Raises:
-            ValueError: `memory_efficient`, as for `build`, is neither True nor False.
+            ValueError: `memory_efficient`, as for `build`, is neither True nor False,
+                or a number is below 1.
             WeightsError: not such a file, weights that do not fit its network or are
-                no finite numbers.
+                no finite numbers, or other channels than 1 or the file's.
             OSError: the file cannot be read.
         """
         call = f"load(memory_efficient={memory_efficient!r})"
         check_switch(memory_efficient, call)
+        asked = {"in_channels": in_channels, "num_classes": num_classes}
+        given = {key: value for key, value in asked.items() if value is not None}
+        for name, value in given.items():
+            check_integer(value, 1, None, f"load({name}={value!r})")
+        check_integer(seed, 0, None, f"load(seed={seed!r})")
         arrays, metadata = weights.read(path)
         weights.check_values(arrays, path)
         shapes = {name: array.shape for name, array in arrays.items()}
         try:
             arguments = zoo.describe(shapes, metadata)["arguments"]
             arguments["memory_efficient"] = memory_efficient
-            model = self.network(**zoo.checked(arguments, "load"))
-            self.place(model, 0)
-            self.set_weights(model, arrays)
+            weights.check(arrays, zoo.shapes(zoo.checked(arguments, "load")))
         except ValueError as error:
             raise weights.WeightsError(
                 f"{path}: {error}; checkpoints with other names are for "
                 "`python -m d2l_lite convert`"
             ) from None
+        model = self.network(**arguments | given)
+        self.place(model, seed)
+        self.set_weights(model, weights.adapted(arrays, path, **given, seed=seed))
+        if num_classes not in (None, classes := arguments["num_classes"]):
+            print(
+                f"{Path(path).name} knows {classes} classes; a new last layer for "
+                f"{num_classes} is drawn from seed {seed}"
+            )
         return model
 
-    def pretrained(self, name: str, memory_efficient: bool = False) -> Any:
+    def pretrained(
+        self,
+        name: str,
+        in_channels: int | None = None,
+        num_classes: int | None = None,
+        seed: int = 0,
+        memory_efficient: bool = False,
+    ) -> Any:
         """A DenseNet of the paper that torchvision's published weights make.
 
         They were trained on ImageNet. The first call downloads them into the cache, 31
-        MB for "densenet121", and converts them, for which it needs PyTorch. See chapter
-        `densenet_zoo`.
+        MB for "densenet121", and converts them, for which it needs PyTorch. The other
+        arguments are those of `load`. See chapters `densenet_zoo` and `your_pictures`.
 
         Raises:
             ValueError: another name than "densenet121", "densenet161", "densenet169"
@@ -231,7 +270,8 @@ class Backend(ABC):
         # Here, as in `classify`: it imports Pillow, which few programs need.
         from d2l_lite.networks import imagenet
 
-        return self.load(imagenet.checkpoint(name), memory_efficient)
+        path = imagenet.checkpoint(name)
+        return self.load(path, in_channels, num_classes, seed, memory_efficient)
 
     def classify(self, model: Any, image: Any, top: int = 5) -> list[tuple[str, float]]:
         """The likeliest classes of a picture and their probabilities, best first.
@@ -287,15 +327,64 @@ class Backend(ABC):
         for name, array in self.arrays(model).items():
             self.write(array, np.asarray(new[name]))
 
-    def count_parameters(self, model: Any) -> int:
+    def count_parameters(self, model: Any, freeze: Parts = None) -> int:
         """The number of trainable parameters, frozen ones aside.
 
         What is frozen the framework's own mark says: `requires_grad` in PyTorch,
-        `trainable` in Keras, `grad_req` of MXNet; in Flax, what is no `nnx.Param`. See
-        chapter `dense_blocks`.
+        `trainable` in Keras, `grad_req` of MXNet; in Flax, what is no `nnx.Param`.
+        `freeze` names parts that are frozen as well, as in `Trainer`. See chapter
+        `dense_blocks`.
+
+        Raises:
+            ValueError: the model has no part of such a name.
         """
-        arrays = self.trainable(model).values()
-        return sum(int(np.prod(self.shape(array))) for array in arrays)
+        with self.frozen(model, freeze, "count_parameters"):
+            arrays = self.trainable(model).values()
+            return sum(int(np.prod(self.shape(array))) for array in arrays)
+
+    def efficient(self, part: Any) -> bool:
+        """Whether a block in a part of a network has `memory_efficient=True`."""
+        own = getattr(part, "memory_efficient", False)
+        return own or any(map(self.efficient, self.children(part)))
+
+    @contextmanager
+    def frozen(self, model: Any, freeze: Parts, call: str) -> Iterator[None]:
+        """Have the named parts of a model frozen, as `freeze` does it."""
+        with ExitStack() as stack:
+            for layer in self.parts(model, freeze, call):
+                stack.callback(self.freeze(layer))
+            yield
+
+    def parts(self, model: Any, names: Parts, call: str) -> list[Any]:
+        """The layers with weights of the named parts of a model.
+
+        A part is named as its weights are, "features.denseblock1"; "features." may be
+        left out.
+
+        Raises:
+            ValueError: there is no such part; it lists those that are.
+        """
+        names = [names] if isinstance(names, str) else list(names or ())
+        if not names:
+            return []
+        model = self.unwrapped(model)
+        layers = dict(layer_names.name_layers(model, self.children, self.kind))
+        short = {layer: layer.removeprefix("features.") for layer in layers}
+        found = set()
+        for name in names:
+            inside = {
+                layer
+                for layer in layers
+                if any(f"{n}.".startswith(f"{name}.") for n in (layer, short[layer]))
+            }
+            if not inside:
+                known = dict.fromkeys(n.partition(".")[0] for n in short.values())
+                raise ValueError(
+                    f"{call}(freeze={name!r}): the model has no such part; choose from "
+                    f"features, {', '.join(known)}, or a layer's whole name"
+                )
+            found |= inside
+        return [layers[name] for name in layers if name in found]
 
     def predict(self, model: Any, images: np.ndarray) -> np.ndarray:
         """A network's N×K logits of N×C×H×W images, or a part's N×C×H×W maps.

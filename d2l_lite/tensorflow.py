@@ -1,5 +1,6 @@
 """The book's tools for TensorFlow and Keras: networks, canonical weights, training."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -97,6 +98,10 @@ class TensorFlow(Backend):
 
     def learning(self, model: keras.Layer) -> list[keras.Variable]:
         return model.trainable_weights
+
+    def freeze(self, layer: keras.Layer) -> Callable[[], None]:
+        before, layer.trainable = layer.trainable, False
+        return lambda: setattr(layer, "trainable", before)
 
     def dropout_rate(self, layer: keras.Layer) -> float:
         return layer.rate if isinstance(layer, layers.Dropout) else 0.0

@@ -92,6 +92,36 @@ def initial(shapes: Shapes, seed: int = 0) -> dict[str, np.ndarray]:
     return drawn
 
 
+def adapted(
+    weights: Weights,
+    path: str | Path,
+    in_channels: int | None = None,
+    num_classes: int | None = None,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """The weights of a file for images of other channels, or for other classes.
+
+    The classifier for another number of classes is drawn from `seed`, as `initial`
+    does it. One channel in place of several has the sum of their weights.
+
+    Raises:
+        WeightsError: other channels than 1 or those that there are.
+    """
+    new, stem = dict(weights), weights["features.conv0.weight"]
+    if in_channels not in (None, stem.shape[1]):
+        if in_channels != 1:
+            raise WeightsError(
+                f"{path}: its network takes images of {stem.shape[1]} channels; with "
+                f"in_channels={in_channels} it cannot be loaded, only with 1"
+            )
+        new["features.conv0.weight"] = stem.sum(axis=1, keepdims=True)
+    head = {name: weights[f"classifier.{name}"].shape for name in ("weight", "bias")}
+    if num_classes not in (None, head["bias"][0]):
+        shapes = {f"classifier.{n}": (num_classes, *s[1:]) for n, s in head.items()}
+        new |= initial(shapes, seed)
+    return new
+
+
 def save(path: str | Path, weights: Weights, metadata: Mapping[str, Any]) -> None:
     """Write weights as a safetensors file, which is replaced whole or left as it was.
 

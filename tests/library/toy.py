@@ -3,6 +3,7 @@
 As a framework's module it offers what `d2l_lite.command.run_folder` asks of one.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
