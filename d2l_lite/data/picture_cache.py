@@ -105,7 +105,7 @@ def _write(
     kept: dict[Entry, int],
     old: np.ndarray,
 ) -> dict[str, str]:
-    """Write what is wanted, some of it from `old`; returns what is wrong with the rest."""
+    """Write what is wanted, in part from `old`; returns what is wrong with the rest."""
     from tqdm import tqdm
 
     shape = old.shape[1:]
