@@ -103,7 +103,8 @@ class TrainOptions(Trainer):
             call = f"TrainOptions(dataset='folder', scale={self.scale!r})"
             check_choice(self.scale, ["full"], call)
             if not self.data:
-                raise ValueError("TrainOptions(dataset='folder'): data must name it")
+                rule = "name the folder of pictures with --data"
+                raise ValueError(f"TrainOptions(dataset='folder'): {rule}")
         if self.data:
             self.data = str(at_home(self.data).resolve())
 

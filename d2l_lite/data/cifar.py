@@ -1,7 +1,6 @@
 """CIFAR-10 and CIFAR-100: the archive stays packed, and no pickle runs code."""
 
 import tarfile
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -46,31 +45,22 @@ class _CIFAR(DataSet):
 
     def _read(self, root: str | Path | None) -> tuple[ImageSet, ImageSet]:
         place = named_folder(root, self._folder)
+        names = self._training + self._testing
+        # All files are found before the first one is read.
         if archive := self._archive_at(place):
             contents = _members(archive)
-            read = {
-                n: partial(self._records, contents[n], archive / n) for n in contents
-            }
+            found = [self._records(contents[name], archive / name) for name in names]
         elif pickled := self._pickled_at(place):
-            paths = {name: named_file(pickled, Path(name).stem) for name in self._names}
-            read = {
-                name: partial(self._unpickled, path) for name, path in paths.items()
-            }
+            paths = [named_file(pickled, Path(name).stem) for name in names]
+            found = [self._unpickled(path) for path in paths]
         else:
-            names = self._names
-            paths = {name: named_file(place, name, self._archive) for name in names}
-            read = {
-                n: partial(self._records, p.read_bytes(), p) for n, p in paths.items()
-            }
-        sets = []
-        for names in (self._training, self._testing):
-            parts = (read[name]() for name in names)
-            sets.append(self._image_set(*map(np.concatenate, zip(*parts))))
-        return tuple(sets)
-
-    @property
-    def _names(self) -> tuple[str, ...]:
-        return self._training + self._testing
+            paths = [named_file(place, name, self._archive) for name in names]
+            found = [self._records(path.read_bytes(), path) for path in paths]
+        count = len(self._training)
+        return tuple(
+            self._image_set(*map(np.concatenate, zip(*files)))
+            for files in (found[:count], found[count:])
+        )
 
     def _archive_at(self, place: Path | None) -> Path | None:
         """The published archive: the cache's, the one that was named, or none."""
@@ -97,7 +87,7 @@ class _CIFAR(DataSet):
         found = read_pickle(path)
         try:
             images, labels = found["data"], np.array(found[self._labels])
-        except (TypeError, KeyError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise damaged(path, f"has no data and {self._labels}") from error
         kind = getattr(images, "dtype", None), np.shape(images), labels.shape
         if not labels.size or kind != (np.uint8, (len(labels), PIXELS), (len(labels),)):
@@ -151,10 +141,10 @@ class CIFAR10(_CIFAR):
     ``D2L_LITE_DATA``: the published archive ``cifar-10-binary.tar.gz``, a folder with
     it, with its six ``.bin`` files, with the six of the version for Python, or with a
     sub-folder ``cifar-10-batches-bin`` or ``cifar-10-batches-py`` of them. The files
-    for Python are pickles, of which only arrays and plain types are read. They may hold a well-formed subset of one's own. Where nothing
-    is named the archive comes from the cache or, for a full run, the network. Archives
-    are verified. Raises `DataError` for data that are missing or damaged, `ValueError`
-    for arguments.
+    for Python are pickles, of which only arrays and plain types are read. The files may
+    hold a well-formed subset of one's own. Where nothing is named the archive comes
+    from the cache or, for a full run, the network. Archives are verified. Raises
+    `DataError` for data that are missing or damaged, `ValueError` for arguments.
 
     Format: <https://www.cs.toronto.edu/~kriz/cifar.html>. See chapter
     "densenet_zoo".

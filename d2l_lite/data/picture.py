@@ -6,7 +6,7 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 # Of a resized picture, half a gigabyte.
 MOST_PIXELS = 2**27
@@ -40,7 +40,10 @@ def rgb(image: object, call: str) -> tuple[Image.Image, str]:
         # Damaged bytes make Pillow raise anything: OSError, SyntaxError, ...
         except Exception as error:
             rule = "not a picture that Pillow reads" if is_file else "unreadable"
-            raise ValueError(f"{call}: {rule} ({error})") from None
+            # Pillow would name the open file, not the path.
+            known = not isinstance(error, UnidentifiedImageError)
+            why = error if known else "unknown format"
+            raise ValueError(f"{call}: {rule} ({why})") from None
     if not min(picture.size):
         raise ValueError(f"{call}: the picture has no pixels")
     if picture.mode != "RGB":

@@ -72,7 +72,10 @@ def decoded(
 
 
 def _entry(folder: Path, file: str) -> Entry:
-    about = (folder / file).stat()
+    try:
+        about = (folder / file).stat()
+    except OSError:  # for example a link to nowhere; reading it will say so
+        return file, 0, 0
     return file, about.st_size, about.st_mtime_ns
 
 
