@@ -215,6 +215,8 @@ def _files(place: Path) -> Iterator[Path]:
         if _left_out(path.name):
             continue
         if path.is_dir():
+            if path.resolve() in (place.resolve(), *place.resolve().parents):
+                raise DataError(f"{path}: links to a folder above it; remove the link")
             yield from _files(path)
         else:
             yield path
