@@ -3,6 +3,7 @@
 import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from d2l_lite.checks import (
     check_switch,
 )
 from d2l_lite.data.image_set import ImageSet
+from d2l_lite.data.picture import MOST_PIXELS
 from d2l_lite.data.picture_cache import decoded
 from d2l_lite.files import at_home
 
@@ -85,13 +87,18 @@ class ImageFolder:
         else:
             check_integer(size, 1, None, f"ImageFolder(size={size!r})")
             size = size, size
+        if prod(size) > MOST_PIXELS:
+            rule = f"must have at most {MOST_PIXELS:,} pixels"
+            raise ValueError(f"ImageFolder(size={size!r}): {rule}")
         check_choice(channels, (1, 3), f"ImageFolder(channels={channels!r})")
         for name, share in {"validation": validation, "test": test}.items():
             check_real(share, 0, 1, f"ImageFolder({name}={share!r})", above=True)
         check_integer(seed, 0, None, f"ImageFolder(seed={seed!r})")
         for name, value in {"mean": mean, "std": std}.items():
-            if value is not None and np.shape(value) != (channels,):
-                rule = f"must be {channels} numbers, one for each channel"
+            if value is None:
+                continue
+            if np.shape(value) != (channels,) or not np.isfinite(value).all():
+                rule = f"must be {channels} finite numbers, one for each channel"
                 raise ValueError(f"ImageFolder({name}={value!r}): {rule}")
         check_switch(skip_damaged, f"ImageFolder(skip_damaged={skip_damaged!r})")
         # Absolute, so that the cache knows it again from another working folder.
@@ -175,8 +182,9 @@ def _parts(folder: Path) -> dict[str, Part]:
             problem = f"class {unknown[0]!r} of {part} is not in train"
             raise DataError(f"{folder}: {problem}; its name must be spelled alike")
     if len(classes) < 2:
+        found = f"only {[*classes][0]!r}" if classes else "none"
         rule = "name a folder that holds two or more, one for each class"
-        raise DataError(f"{folder}: has {len(classes)} folders of pictures; {rule}")
+        raise DataError(f"{folder}: of folders with pictures it has {found}; {rule}")
     return parts
 
 
@@ -237,9 +245,9 @@ def _split(
         counts = {part: max(1, round(s * len(files))) for part, s in shares.items()}
         if sum(counts.values()) >= len(files):
             needs = " and ".join(f"{counts[part]} for {part}" for part in counts)
-            problem = f"class {name!r} has {len(files)} pictures, of which {needs}"
-            rule = "would leave none to train on; add some"
-            raise DataError(f"{folder}: {problem} {rule}")
+            problem = f"class {name!r} has too few pictures, {len(files)}"
+            rule = f"{needs} would leave none to train on; add some"
+            raise DataError(f"{folder}: {problem}: {rule}")
         order = rng.permutation(len(files))
         for part, count in counts.items():
             chosen, order = order[:count], order[count:]
@@ -252,11 +260,11 @@ def _report(folder: Path, problems: dict[str, str], skip: bool) -> None:
     lines = [f"\n  {file}: {problem}" for file, problem in problems.items()]
     if len(lines) > 10:
         lines[10:] = [f"\n  and {len(lines) - 10} others"]
-    found = f"{folder}: {len(problems)} files are no pictures"
+    found = f"{folder}: files that cannot be read as pictures: {len(problems)}"
     if not skip:
         rule = "replace or remove them, or leave them out with skip_damaged=True"
         raise DataError(f"{found}; {rule}:{''.join(lines)}")
-    warnings.warn(f"{found} and are left out:{''.join(lines)}", stacklevel=3)
+    warnings.warn(f"{found}; they are left out:{''.join(lines)}", stacklevel=3)
 
 
 def _mean_and_std(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
