@@ -7,7 +7,6 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from d2l_lite import DataError
 from d2l_lite.checks import (
@@ -18,8 +17,6 @@ from d2l_lite.checks import (
     check_switch,
 )
 from d2l_lite.data.image_set import ImageSet
-from d2l_lite.data.picture import MOST_PIXELS
-from d2l_lite.data.picture_cache import decoded
 from d2l_lite.files import at_home
 
 # The names that folders of parts have, in any case.
@@ -82,6 +79,10 @@ class ImageFolder:
         std: Sequence[float] | None = None,
         skip_damaged: bool = False,
     ) -> None:
+        # Here, as below: Pillow is slow to import, and few runs need it.
+        from d2l_lite.data.picture import MOST_PIXELS
+        from d2l_lite.data.picture_cache import decoded
+
         if isinstance(size, (tuple, list)):
             check_size(size, f"ImageFolder(size={size!r})")
         else:
@@ -190,6 +191,8 @@ def _parts(folder: Path) -> dict[str, Part]:
 
 def _classes(place: Path, folder: Path) -> Part:
     """The classes in a folder; their files as they are called from another one."""
+    from PIL import Image
+
     found, seen = {}, {}
     for below in _folders(place):
         # Some systems take names apart, é into e and an accent.
