@@ -38,7 +38,8 @@ from d2l_lite.command.train_options import (
     options_named,
 )
 from d2l_lite.data.image_folder import ImageFolder
-from d2l_lite.files import write_json
+from d2l_lite.files import at_home, write_json
+from d2l_lite.networks import weights, zoo
 from d2l_lite.training.history import History
 from d2l_lite.training.trainer import Trainer
 
@@ -246,16 +247,34 @@ def _data(options: TrainOptions) -> Any:
 
 def _fit(options: TrainOptions, trainer: Trainer, data: Any, run: RunFolder) -> History:
     """Train the network, or what is left of its training."""
-    model = run.module.build(
-        options.network,
-        in_channels=data.train.images.shape[1],
-        num_classes=len(data.classes),
-        seed=options.seed,
-        dropout=options.dropout,
-        memory_efficient=options.memory_efficient,
-    )
     with options_named():
+        model = _model(options, data, run.module)
         return trainer.fit(model, data, run)
+
+
+def _model(options: TrainOptions, data: Any, module: ModuleType) -> Any:
+    """The network before its training: of the seed, or with the weights of a file."""
+    shared = {
+        "in_channels": data.train.images.shape[1],
+        "num_classes": len(data.classes),
+        "seed": options.seed,
+        "memory_efficient": options.memory_efficient,
+    }
+    if options.weights is None:
+        return module.build(options.network, dropout=options.dropout, **shared)
+    # Here, for it imports Pillow.
+    from d2l_lite.networks import imagenet
+
+    path = at_home(options.weights)
+    if options.weights in imagenet.FILES and not path.exists():
+        path = imagenet.checkpoint(options.weights)
+    arrays, metadata = weights.read(path)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    found = zoo.describe(shapes, metadata)["network"]
+    if found != options.network:
+        problem = f"{path} holds {found}"
+        raise OptionError(f"--network {options.network}: {problem}, not this network")
+    return module.load(path, **shared)
 
 
 def _tested(

@@ -102,6 +102,7 @@ class SoftmaxTrainer(Trainer):
         return SimpleNamespace(
             evaluator=evaluator,
             accelerator=lambda: self.accelerator,
+            frozen=lambda model, freeze, call: nullcontext(),
             training_check=lambda model, call: lambda images, labels: None,
         )
 
