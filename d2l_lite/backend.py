@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from d2l_lite.checks import check_integer, check_switch
+from d2l_lite.data.transforms import resize
 from d2l_lite.networks import layer_names, weights, zoo
 from d2l_lite.networks.input_checks import batch_check
 
@@ -23,6 +25,7 @@ PUBLIC = (
     "classify",
     "count_parameters",
     "get_weights",
+    "heat_map",
     "initialize",
     "load",
     "loss_and_gradients",
@@ -60,6 +63,10 @@ class Backend(ABC):
     kinds: ClassVar[Mapping[type, str]]
     names: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
+    def __init__(self) -> None:
+        # What the file of a loaded network says of its pictures and classes.
+        self.about: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
     @abstractmethod
     def accelerator(self) -> str:
         """The name of the GPU, or TPU, that the framework has found; "" if none."""
@@ -93,6 +100,10 @@ class Backend(ABC):
     @abstractmethod
     def children(self, module: Any) -> list[Any]:
         """The parts of a module, in forward order."""
+
+    @abstractmethod
+    def before_pooling(self, features: Any) -> Any:
+        """The `features` of a network up to its last feature maps N×C×H×W."""
 
     @abstractmethod
     def own(self, model: Any) -> Mapping[str, Any]:
@@ -178,14 +189,18 @@ class Backend(ABC):
         """
         return self.initialize(self.create(block, *arguments, **options), seed)
 
-    def save(self, model: Any, path: str | Path) -> None:
+    def save(self, model: Any, path: str | Path, data: Any = None) -> None:
         """Write a network's weights, canonical and whole, as a safetensors file.
 
         Its metadata name the network, its arguments and the framework; `load` of every
-        framework module reads it. See chapter `four_frameworks`.
+        framework module reads it. With the data set on which it was trained they also
+        have its `classes`, `mean`, `std`, and the `size` of its images, (height,
+        width); a network from a file that has them keeps them. See chapters
+        `four_frameworks` and `your_pictures`.
 
         Raises:
             WeightsError: weights of a network that `load` cannot build.
+            ValueError: the data have other channels or classes than the network.
             OSError: the file cannot be written.
         """
         model = self.unwrapped(model)
@@ -194,7 +209,15 @@ class Backend(ABC):
         weights.check(arrays, zoo.shapes(described["arguments"]))
         described["arguments"]["dropout"] = self._dropout(model.features)
         described["framework"] = self.framework
-        weights.save(path, arrays, described)
+        about = self.about.get(model, {})
+        if data is not None:
+            size = data.train.size or data.train.images.shape[2:]
+            about = {name: getattr(data, name) for name in ("classes", "mean", "std")}
+            about |= {"size": size}
+            weights.about(
+                about, described["arguments"], f"save(data={type(data).__name__})"
+            )
+        weights.save(path, arrays, described | about)
 
     def load(
         self,
@@ -233,6 +256,7 @@ class Backend(ABC):
             arguments = zoo.describe(shapes, metadata)["arguments"]
             arguments["memory_efficient"] = memory_efficient
             weights.check(arrays, zoo.shapes(zoo.checked(arguments, "load")))
+            about = weights.about(metadata, arguments, "its metadata")
         except ValueError as error:
             raise weights.WeightsError(
                 f"{path}: {error}; checkpoints with other names are for "
@@ -246,6 +270,8 @@ class Backend(ABC):
                 f"{Path(path).name} knows {classes} classes; a new last layer for "
                 f"{num_classes} is drawn from seed {seed}"
             )
+        elif in_channels in (None, arguments["in_channels"]):
+            self.about[model] = about
         return model
 
     def pretrained(
@@ -276,21 +302,60 @@ class Backend(ABC):
     def classify(self, model: Any, image: Any, top: int = 5) -> list[tuple[str, float]]:
         """The likeliest classes of a picture and their probabilities, best first.
 
-        See chapter `densenet_zoo`.
+        See chapters `densenet_zoo` and `your_pictures`.
 
         Args:
-            model: a network for ImageNet, of 1,000 classes and 3 channels.
+            model: a network of a file with `classes`, `mean`, `std` and `size`, or
+                one for ImageNet, of 1,000 classes and 3 channels.
             image: what `networks.imagenet.prepare` takes: a file, a picture of Pillow,
                 or an H×W×3 array of uint8.
-            top: how many classes, 1 to 1,000.
+            top: how many classes at most.
 
         Raises:
-            ValueError: another network, no picture, or `top` out of its range.
+            ValueError: another network, no picture, or `top` below 1.
         """
         from d2l_lite.networks import imagenet
 
-        imagenet.check(self._shapes(model), top)
-        return imagenet.ranked(self.predict(model, imagenet.prepare(image))[0], top)
+        about = self.about.get(self.unwrapped(model)) or imagenet.about(
+            self._shapes(model)
+        )
+        check_integer(top, 1, None, f"classify(top={top!r})")
+        logits = self.predict(model, imagenet.prepare(image, about))[0]
+        return imagenet.ranked(logits, about["classes"], top)
+
+    def heat_map(
+        self, model: Any, image: np.ndarray, label: int | None = None
+    ) -> np.ndarray:
+        """Where in an image the evidence for a class is: float32 H×W, 0 to 1.
+
+        Grad-CAM of the last feature maps (Selvaraju et al. 2017, arXiv:1610.02391):
+        the maps, each times the mean gradient of the class's logit by it, summed, cut
+        off at 0, resized and divided by the largest value. Behind these maps are a mean
+        and a linear layer, so that this gradient is the classifier's weight over the
+        number of positions. See chapter `your_pictures`.
+
+        Args:
+            model: a whole network.
+            image: C×H×W, as the network takes it.
+            label: the class; None for the one that the network predicts.
+
+        Raises:
+            ValueError: an image of a wrong shape or too small, or no such class.
+        """
+        model, image = self.unwrapped(model), np.asarray(image)
+        if image.ndim != 3:
+            raise ValueError(f"heat_map: an image of {image.shape}: must be C×H×W")
+        maps = self.predict(self.before_pooling(model.features), image[None])[0]
+        head = self.arrays(model)
+        weight, bias = (
+            self.read(head[f"classifier.{name}"]) for name in ("weight", "bias")
+        )
+        if label is None:
+            label = int(np.argmax(weight @ maps.mean(axis=(1, 2)) + bias))
+        check_integer(label, 0, len(bias) - 1, f"heat_map(label={label!r})")
+        heat = np.maximum(np.tensordot(weight[label], maps, axes=1), 0)
+        heat = resize(heat[None, None], image.shape[1:])[0, 0]
+        return heat / (heat.max() or 1)
 
     def initialize(self, model: Any, seed: int = 0) -> Any:
         """Give a network, or a part of one, the weights of `seed`; returns it.

@@ -100,6 +100,9 @@ class JAX(Backend):
             return "pool"
         return super().kind(module)
 
+    def before_pooling(self, features: nnx.Sequential) -> nnx.Sequential:
+        return nnx.Sequential(*features.layers[:-1])
+
     def own(self, model: nnx.Module) -> dict[str, nnx.Variable]:
         return {
             ".".join(map(str, path)): part

@@ -93,6 +93,9 @@ class MXNet(Backend):
     def children(self, module: gluon.Block) -> list[gluon.Block]:
         return list(getattr(module, "layers", module)._children.values())
 
+    def before_pooling(self, features: nn.Sequential) -> nn.Sequential:
+        return features[:-2]
+
     def own(self, model: gluon.Block) -> dict[str, gluon.Parameter]:
         found = dict(model.collect_params().items())
         for name, array in found.items():

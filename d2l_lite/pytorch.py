@@ -97,6 +97,9 @@ class PyTorch(Backend):
         module = self.unwrapped(module)
         return [*map(self.unwrapped, getattr(module, "layers", module).children())]
 
+    def before_pooling(self, features: nn.Sequential) -> nn.Sequential:
+        return features[:-2]
+
     def own(self, model: nn.Module) -> dict[str, torch.Tensor]:
         # With what a quantised layer keeps outside its parameters.
         arrays = model.state_dict(keep_vars=True).items()

@@ -90,6 +90,9 @@ class TensorFlow(Backend):
     def children(self, module: keras.Layer) -> list[keras.Layer]:
         return list(getattr(module, "layers", []))
 
+    def before_pooling(self, features: keras.Sequential) -> keras.Sequential:
+        return keras.Sequential(features.layers[:-1])
+
     def own(self, model: keras.Layer) -> dict[str, keras.Variable]:
         for part in model._flatten_layers():
             if self.kind(part) and not part.built:

@@ -80,7 +80,7 @@ def train(
         TrainingDiverged: the last good state, if there is one, stays in the folder.
     """
     devices.end_with_launcher()
-    module = _framework(options)
+    module = framework(options.framework, options.devices)
     with options_named():
         trainer = module.Trainer(**options.trainer(progress))
     if trainer.primary:
@@ -94,7 +94,7 @@ def train(
         if result and result["epochs"] == epochs and run.finished in (0, epochs):
             return result
         data = _data(options)
-        run.about = options.table() | _fingerprint(data)
+        run.about, run.data = options.table() | _fingerprint(data), data
         if run.kept and trainer.primary:
             _check_same(run.about, run)
             _check_epochs(options, trainer, data, run)
@@ -118,8 +118,12 @@ def processes(options: TrainOptions) -> int:
     return count
 
 
-def _framework(options: TrainOptions) -> ModuleType:
-    name = options.framework
+def framework(name: str, count: int = 1) -> ModuleType:
+    """The library's module of a framework, which starts with `SETTINGS`.
+
+    Raises:
+        OptionError: it is not installed, or has not so many devices.
+    """
     _check_installed(name)
     talks = name == "tensorflow" and "TF_CPP_MIN_LOG_LEVEL" not in os.environ
     for setting, value in SETTINGS.items():
@@ -128,7 +132,7 @@ def _framework(options: TrainOptions) -> ModuleType:
         with _without_news():
             importlib.import_module(name)
     # Before the framework starts: then it is too late for virtual devices.
-    devices.provide(name, options.devices)
+    devices.provide(name, count)
     return importlib.import_module(f"d2l_lite.{name}")
 
 

@@ -153,6 +153,17 @@ class ImageFolder:
             raise DataError(f"{folder}: no readable picture for {part}; add some")
 
 
+def pictures_in(place: Path) -> list[Path]:
+    """The pictures in a folder and below it, by name; raises `DataError` for none."""
+    from PIL import Image
+
+    known = Image.registered_extensions()
+    found = sorted(file for file in _files(place) if file.suffix.lower() in known)
+    if not found:
+        raise DataError(f"{place}: has no pictures")
+    return found
+
+
 def _parts(folder: Path) -> dict[str, Part]:
     """The files of each part that has a folder; "train" alone if none has."""
     if not folder.is_dir():

@@ -122,6 +122,34 @@ def adapted(
     return new
 
 
+def about(
+    metadata: Mapping[str, Any], arguments: Mapping[str, Any], place: str
+) -> dict[str, Any]:
+    """What metadata say of classes and images, if it fits the network's arguments.
+
+    All of `classes`, `mean`, `std` and `size`, or nothing.
+
+    Raises:
+        WeightsError: they do not fit; `place` opens the message.
+    """
+    lengths = {
+        "classes": arguments["num_classes"],
+        "mean": arguments["in_channels"],
+        "std": arguments["in_channels"],
+        "size": 2,
+    }
+    found = {name: metadata[name] for name in lengths if name in metadata}
+    for name, value in found.items():
+        kind = str if name == "classes" else (int, float)
+        listed = isinstance(value, (list, tuple))
+        if not listed or not all(isinstance(part, kind) for part in value):
+            raise WeightsError(f"{place}: {name} is {value!r}")
+        if len(value) != lengths[name]:
+            rule = f"{len(value)} values of {name} for {lengths[name]}"
+            raise WeightsError(f"{place}: {rule} of the network")
+    return found if len(found) == len(lengths) else {}
+
+
 def save(path: str | Path, weights: Weights, metadata: Mapping[str, Any]) -> None:
     """Write weights as a safetensors file, which is replaced whole or left as it was.
 
