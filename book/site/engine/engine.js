@@ -55,16 +55,17 @@
     // one sentence.
     const parse = (buffer) => {
       const { entries, start } = header(buffer);
-      const { __metadata__: noted = {}, ...arrays } = entries;
-      const values = Object.fromEntries(Object.entries(noted).map(([key, text]) => [key, value(text)]));
+      const { __metadata__: noted, ...arrays } = entries;
+      const values = Object.fromEntries(Object.entries(noted ?? {}).map(([key, text]) => [key, value(text)]));
       const { d2l_lite: ours, ...metadata } = values;
       const tensors = {};
-      for (const [name, { dtype, shape, data_offsets: offsets }] of Object.entries(arrays)) {
-        if (!(dtype in BYTES)) {
-          throw new Error(`${name} holds numbers of type ${dtype}: save them as F32, F16, BF16 or F64.`);
-        }
-        if (!Array.isArray(shape) || !Array.isArray(offsets)) {
+      for (const [name, entry] of Object.entries(arrays)) {
+        const { dtype, shape, data_offsets: offsets } = entry ?? {};
+        if (![shape, offsets].every((list) => Array.isArray(list) && list.every((n) => Number.isInteger(n) && n >= 0))) {
           throw new Error(`The file's header does not say where ${name} is: save the network again.`);
+        }
+        if (!Object.hasOwn(BYTES, dtype)) {
+          throw new Error(`${name} holds numbers of type ${dtype}: save them as F32, F16, BF16 or F64.`);
         }
         const [from, to] = offsets;
         if (start + to > buffer.byteLength) {
@@ -428,7 +429,86 @@
       return { height, width, data: most > 0 ? heat.map((x) => x / most) : heat };
     };
 
-    scope.engine = { parse, describe, create, heatMap };
+    // Of pictures for a network whose file does not say: Fashion-MNIST's for one channel,
+    // ImageNet's for three.
+    const NORMALISED = {
+      1: { mean: [0.286], std: [0.353] },
+      3: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+    };
+
+    // Which pixels of a line make each of `target` ones, and with what weights: linear,
+    // over wider stretches the more the line shrinks, as Pillow does it.
+    const mixing = (source, target) => Array.from({ length: target }, (_, i) => {
+      const reach = Math.max(1, source / target);
+      const centre = ((i + 0.5) * source) / target - 0.5;
+      const first = Math.max(0, Math.ceil(centre - reach));
+      const last = Math.min(source - 1, Math.floor(centre + reach));
+      const weights = Array.from({ length: last - first + 1 }, (_, k) =>
+        Math.max(0, 1 - Math.abs(first + k - centre) / reach));
+      const sum = weights.reduce((a, b) => a + b, 0);
+      return { first, weights: weights.map((w) => w / sum) };
+    });
+
+    // A plane of width×height, of which the square in the middle becomes size×size.
+    const squared = (plane, width, height, size) => {
+      const side = Math.min(width, height);
+      const [left, top] = [(width - side) >> 1, (height - side) >> 1];
+      const mixed = mixing(side, size);
+      const wide = new Float32Array(side * size);
+      for (let y = 0; y < side; y += 1) {
+        mixed.forEach(({ first, weights }, x) => {
+          wide[y * size + x] = weights.reduce((sum, w, k) =>
+            sum + w * plane[(top + y) * width + left + first + k], 0);
+        });
+      }
+      return Float32Array.from({ length: size * size }, (_, at) => {
+        const { first, weights } = mixed[Math.floor(at / size)];
+        return weights.reduce((sum, w, k) => sum + w * wide[(first + k) * size + (at % size)], 0);
+      });
+    };
+
+    // A picture {data: RGBA, width, height} as the network takes it: C×H×W, per channel
+    // (x / 255 - mean) / std. What is transparent is black. A picture of 28×28 gets two
+    // black pixels on each side for a network of 32×32, as Fashion-MNIST has them; of one
+    // for ImageNet the outer sixteenth on each side is cut off. Of files whose metadata
+    // lack `arguments`, give those of the description.
+    const prepare = ({ data, width, height }, { arguments: given = {}, mean, std, size }) => {
+      const count = given.in_channels ?? mean?.length ?? 1;
+      const known = NORMALISED[count];
+      if (!known) throw new Error(`A picture has 1 or 3 channels: this network reads ${count}.`);
+      const [means, deviations] = [mean ?? known.mean, std ?? known.std];
+      if (means.length !== count || deviations.length !== count || !deviations.every((x) => x > 0)) {
+        throw new Error(`The file's mean ${means} and std ${deviations} do not fit ${count} channels.`);
+      }
+      const imagenet = given.num_classes === 1000;
+      const side = (Array.isArray(size) ? size[0] : size) ?? (imagenet ? 224 : 32);
+      const pixels = width * height;
+      const colour = (channel) => Float32Array.from({ length: pixels }, (_, i) => {
+        const [r, g, b, a] = data.subarray(4 * i, 4 * i + 4);
+        return ((count === 1 ? 0.299 * r + 0.587 * g + 0.114 * b : [r, g, b][channel]) * a) / 255;
+      });
+      const input = new Float32Array(count * side * side);
+      for (let channel = 0; channel < count; channel += 1) {
+        const plane = colour(channel);
+        const square = new Float32Array(side * side);
+        if (width === 28 && height === 28 && side === 32) {
+          for (let y = 0; y < 28; y += 1) square.set(plane.subarray(y * 28, y * 28 + 28), (y + 2) * 32 + 2);
+        } else {
+          const border = imagenet ? Math.round(side / 14) : 0;
+          const wide = side + 2 * border;
+          const whole = squared(plane, width, height, wide);
+          for (let y = 0; y < side; y += 1) {
+            const start = (y + border) * wide + border;
+            square.set(whole.subarray(start, start + side), y * side);
+          }
+        }
+        const [m, d] = [means[channel], deviations[channel]];
+        input.set(square.map((x) => (x / 255 - m) / d), channel * side * side);
+      }
+      return input;
+    };
+
+    scope.engine = { parse, describe, create, heatMap, prepare };
   };
 
   define(globalThis);
