@@ -178,9 +178,10 @@
     // target[from…] = weights · columns: panels of four rows and of two positions, whose
     // eight sums stay in registers.
     const multiply = ({ weights, offsets }, columns, depth, made, positions, target, from) => {
-      for (let row = 0; row < made; row += 4) {
-        const rows = Math.min(4, made - row);
-        for (let at = 0; at < positions; at += 2) {
+      for (let at = 0; at < positions; at += 2) {
+        const both = at + 1 < positions;
+        for (let row = 0; row < made; row += 4) {
+          const rows = Math.min(4, made - row);
           let a0 = offsets[row], a1 = offsets[row + 1], a2 = offsets[row + 2], a3 = offsets[row + 3];
           let b0 = a0, b1 = a1, b2 = a2, b3 = a3;
           let w = row * depth;
@@ -192,7 +193,6 @@
             b0 += w0 * y; b1 += w1 * y; b2 += w2 * y; b3 += w3 * y;
           }
           const start = from + row * positions + at;
-          const both = at + 1 < positions;
           target[start] = a0;
           if (both) target[start + 1] = b0;
           if (rows > 1) { target[start + positions] = a1; if (both) target[start + positions + 1] = b1; }
