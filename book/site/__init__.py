@@ -26,7 +26,11 @@ def set_paths(app: Sphinx, config: Config) -> None:
     Those of static/ are Jupyter Book's, which links each of them on all pages.
     """
     config.templates_path.append(str(FOLDER / "templates"))
-    config.html_static_path += [str(FOLDER / "explorer"), str(FOLDER / "katex")]
+    config.html_static_path += [
+        str(FOLDER / "explorer"),
+        str(FOLDER / "engine"),
+        str(FOLDER / "katex"),
+    ]
 
 
 def own_version() -> int:
