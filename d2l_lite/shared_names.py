@@ -5,6 +5,7 @@ from types import ModuleType
 from d2l_lite.backend import PUBLIC
 from d2l_lite.data.cifar import CIFAR10, CIFAR100
 from d2l_lite.data.fashion_mnist import FashionMNIST
+from d2l_lite.data.image_folder import ImageFolder
 from d2l_lite.data.image_set import ImageSet
 from d2l_lite.data.svhn import SVHN
 from d2l_lite.plots import (
@@ -23,6 +24,7 @@ __all__ = [
     "CIFAR100",
     "FashionMNIST",
     "History",
+    "ImageFolder",
     "ImageSet",
     "SVHN",
     "Table",

@@ -37,6 +37,7 @@ from d2l_lite.command.train_options import (
     TrainOptions,
     options_named,
 )
+from d2l_lite.data.image_folder import ImageFolder
 from d2l_lite.files import write_json
 from d2l_lite.training.history import History
 from d2l_lite.training.trainer import Trainer
@@ -226,14 +227,19 @@ def _note(options: TrainOptions, folder: Path, module: ModuleType) -> None:
 
 
 def _data(options: TrainOptions) -> Any:
+    shared = {"validation": options.validation, "seed": options.seed}
+    if options.dataset == "folder":
+        size = {"size": options.size} if options.size else {}
+        with options_named():
+            return ImageFolder(options.data, **size, **shared)
     # The paper's training set is the large one, section 4.1.
     large = options.dataset == "svhn" and options.scale == "full"
     with options_named():
         return DATASETS[options.dataset](
             scale=options.scale,
-            validation=options.validation,
-            seed=options.seed,
+            resize=(options.size, options.size) if options.size else None,
             root=options.data,
+            **shared,
             **({"extra": True} if large else {}),
         )
 

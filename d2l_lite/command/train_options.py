@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from d2l_lite import PACKAGES
-from d2l_lite.checks import check_choice
+from d2l_lite.checks import check_choice, check_integer
 from d2l_lite.command.run_folder import (
     OPTIONS,
     STATE,
@@ -23,6 +23,7 @@ from d2l_lite.command.run_folder import (
 )
 from d2l_lite.data.cifar import CIFAR10, CIFAR100
 from d2l_lite.data.fashion_mnist import FashionMNIST
+from d2l_lite.data.image_folder import ImageFolder
 from d2l_lite.data.scale import SCALES, named
 from d2l_lite.data.svhn import SVHN
 from d2l_lite.files import at_home, read_text, replacing
@@ -36,10 +37,14 @@ DATASETS = {
     "cifar10": CIFAR10,
     "cifar100": CIFAR100,
     "svhn": SVHN,
+    "folder": ImageFolder,
 }
 # Where the paper's recipe, section 4.2, is another: no augmentation, hence dropout, and
 # more images in fewer epochs (section 4.1).
-OWN = {"svhn": {"epochs": 40, "augment": False, "dropout": 0.2, "validation": 6000}}
+OWN = {
+    "svhn": {"epochs": 40, "augment": False, "dropout": 0.2, "validation": 6000},
+    "folder": {"validation": 0.1},
+}
 
 
 class OptionError(ValueError):
@@ -65,11 +70,13 @@ class TrainOptions(Trainer):
         scale: all images, or 4,000.
         dropout: share of outputs that each layer forgets; SVHN has 0.2.
         validation: training images that are held out; SVHN has 6000, a quick run 400.
+            Of a folder it is their share, 0.1, unless they have a folder of their own.
         memory_efficient: less memory, more time.
-        data: folder of the data set's files.
+        data: folder of the data set's files, or of pictures, a folder for each class.
+        size: height and width to which images are brought; a folder's have 224.
 
     Raises:
-        ValueError: a value out of its range, or no such network.
+        ValueError: a value out of its range, no such network, or no folder of pictures.
     """
 
     max_epochs: Annotated[int, tyro.conf.arg(name="epochs")] = 300
@@ -81,14 +88,23 @@ class TrainOptions(Trainer):
     dataset: Literal[*DATASETS]
     scale: Literal[*SCALES] = "full"
     dropout: float = 0.0
-    validation: int = 5000
+    validation: int | float = 5000
     memory_efficient: bool = False
     data: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
+    size: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         changes = {"dropout": self.dropout, "memory_efficient": self.memory_efficient}
         zoo.arguments(self.network, **changes)
+        if self.size is not None:
+            check_integer(self.size, 1, None, f"TrainOptions(size={self.size!r})")
+        if self.dataset == "folder":
+            call = f"TrainOptions(dataset='folder', scale={self.scale!r})"
+            check_choice(self.scale, ["full"], call)
+            if not self.data:
+                rule = "name the folder of pictures with --data"
+                raise ValueError(f"TrainOptions(dataset='folder'): {rule}")
         if self.data:
             self.data = str(at_home(self.data).resolve())
 
@@ -162,7 +178,8 @@ def recipe(dataset: str | None = None, scale: str = "full") -> dict[str, Any]:
     """The options that the paper has for a data set, by their names in a TOML file."""
     found = {name: getattr(TrainOptions, field, None) for name, field in NAMES.items()}
     found |= {"scale": scale} | OWN.get(dataset, {})
-    found |= {"validation": 400} if scale == "quick" else {}
+    if scale == "quick" and dataset != "folder":
+        found["validation"] = 400
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 from their binary version: no pickle, nothing unpacked."""
+"""CIFAR-10 and CIFAR-100: the archive stays packed, and no pickle runs code."""
 
 import tarfile
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 from d2l_lite.data.download import verified
 from d2l_lite.data.folders import named_file, named_folder
 from d2l_lite.data.image_set import DataSet, ImageSet
+from d2l_lite.data.plain_pickle import read_pickle
 from d2l_lite.files import damaged
 
 SHAPE = 3, 32, 32
@@ -38,20 +39,28 @@ class _CIFAR(DataSet):
     _testing: tuple[str, ...]
     # Of a record; the last one is the label that is used.
     _label_bytes: int
+    # Of the version for Python: its folder, and how it calls the labels.
+    _pickled: str
+    _labels: str
 
     def _read(self, root: str | Path | None) -> tuple[ImageSet, ImageSet]:
         place = named_folder(root, self._folder)
         names = self._training + self._testing
+        # All files are found before the first one is read.
         if archive := self._archive_at(place):
-            place, contents = archive, _members(archive)
+            contents = _members(archive)
+            found = [self._records(contents[name], archive / name) for name in names]
+        elif pickled := self._pickled_at(place):
+            paths = [named_file(pickled, Path(name).stem) for name in names]
+            found = [self._unpickled(path) for path in paths]
         else:
-            paths = {name: named_file(place, name, self._archive) for name in names}
-            contents = {name: path.read_bytes() for name, path in paths.items()}
-        sets = []
-        for names in (self._training, self._testing):
-            parts = (self._records(contents[name], place / name) for name in names)
-            sets.append(self._image_set(*map(np.concatenate, zip(*parts))))
-        return tuple(sets)
+            paths = [named_file(place, name, self._archive) for name in names]
+            found = [self._records(path.read_bytes(), path) for path in paths]
+        count = len(self._training)
+        return tuple(
+            self._image_set(*map(np.concatenate, zip(*files)))
+            for files in (found[:count], found[count:])
+        )
 
     def _archive_at(self, place: Path | None) -> Path | None:
         """The published archive: the cache's, the one that was named, or none."""
@@ -66,17 +75,43 @@ class _CIFAR(DataSet):
             raise damaged(archive, "not the published archive: its checksum differs")
         return archive
 
+    def _pickled_at(self, place: Path) -> Path | None:
+        """The folder of the version for Python, which has the names without ".bin"."""
+        for folder in (place, place / self._pickled):
+            if (folder / Path(self._testing[0]).stem).is_file():
+                return folder
+        return None
+
+    def _unpickled(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
+        """The images, N×3×32×32, and the labels N of a pickle."""
+        found = read_pickle(path)
+        try:
+            images, labels = found["data"], np.array(found[self._labels])
+        except (KeyError, TypeError, ValueError) as error:
+            raise damaged(path, f"has no data and {self._labels}") from error
+        kind = getattr(images, "dtype", None), np.shape(images), labels.shape
+        if not labels.size or kind != (np.uint8, (len(labels), PIXELS), (len(labels),)):
+            problem = f"not N×{PIXELS} bytes of data and N {self._labels}"
+            raise damaged(path, problem)
+        return images.reshape(-1, *SHAPE), self._checked(labels, path)
+
     def _records(self, content: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
         """The images, N×3×32×32, and the labels N of a file's content."""
-        length, classes = self._label_bytes + PIXELS, len(self.classes)
+        length = self._label_bytes + PIXELS
         if not content or len(content) % length:
             problem = f"{len(content):,} bytes are not whole records of {length:,}"
             raise damaged(path, problem)
         records = np.frombuffer(content, np.uint8).reshape(-1, length)
-        labels = records[:, self._label_bytes - 1]
+        labels = self._checked(records[:, self._label_bytes - 1], path)
+        return records[:, self._label_bytes :].reshape(-1, *SHAPE), labels
+
+    def _checked(self, labels: np.ndarray, path: Path) -> np.ndarray:
+        classes = len(self.classes)
+        if labels.dtype.kind not in "iu" or labels.min() < 0:
+            raise damaged(path, "its labels are not whole numbers from 0")
         if (largest := labels.max()) >= classes:
             raise damaged(path, f"a label {largest}, but there are {classes} classes")
-        return records[:, self._label_bytes :].reshape(-1, *SHAPE), labels
+        return labels
 
 
 def _members(archive: Path) -> dict[str, bytes]:
@@ -104,11 +139,12 @@ class CIFAR10(_CIFAR):
 
     The data come from `root` (which implies "full" unless `scale` says otherwise) or
     ``D2L_LITE_DATA``: the published archive ``cifar-10-binary.tar.gz``, a folder with
-    it, with its six ``.bin`` files, or with a sub-folder ``cifar-10-batches-bin`` of
-    them. The ``.bin`` files may hold a well-formed subset of one's own. Where nothing
-    is named the archive comes from the cache or, for a full run, the network. Archives
-    are verified. Raises `DataError` for data that are missing or damaged, `ValueError`
-    for arguments.
+    it, with its six ``.bin`` files, with the six of the version for Python, or with a
+    sub-folder ``cifar-10-batches-bin`` or ``cifar-10-batches-py`` of them. The files
+    for Python are pickles, of which only arrays and plain types are read. The files may
+    hold a well-formed subset of one's own. Where nothing is named the archive comes
+    from the cache or, for a full run, the network. Archives are verified. Raises
+    `DataError` for data that are missing or damaged, `ValueError` for arguments.
 
     Format: <https://www.cs.toronto.edu/~kriz/cifar.html>. See chapter
     "densenet_zoo".
@@ -132,13 +168,15 @@ class CIFAR10(_CIFAR):
     _training = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
     _testing = ("test_batch.bin",)
     _label_bytes = 1
+    _pickled, _labels = "cifar-10-batches-py", "labels"
 
 
 class CIFAR100(_CIFAR):
     """CIFAR-100: as CIFAR-10, with 600 photographs of each of a hundred classes.
 
     Arguments, attributes and errors as those of `CIFAR10`; the archive is called
-    ``cifar-100-binary.tar.gz``, its sub-folder ``cifar-100-binary``. The labels are the
+    ``cifar-100-binary.tar.gz``, its sub-folders ``cifar-100-binary`` and
+    ``cifar-100-python``. The labels are the
     fine ones; the twenty coarse ones are not kept.
     """
 
@@ -160,3 +198,4 @@ class CIFAR100(_CIFAR):
     _testing = ("test.bin",)
     # The coarse class, then the fine one.
     _label_bytes = 2
+    _pickled, _labels = "cifar-100-python", "fine_labels"

@@ -73,6 +73,17 @@ class ImageSet:
         check_integer(count, 1, len(self), f"take({count!r})")
         return replace(self, images=self.images[:count], labels=self.labels[:count])
 
+    def per_class(self, count: int, seed: int) -> "ImageSet":
+        """Return `count` examples of each class; of a seed, fewer are among more."""
+        check_integer(seed, 0, None, f"per_class(seed={seed!r})")
+        fewest = int(np.bincount(self.labels, minlength=len(self.classes)).min())
+        check_integer(count, 1, fewest, f"per_class({count!r})")
+        rng, chosen = np.random.default_rng(seed), np.zeros(len(self), bool)
+        for label in range(len(self.classes)):
+            members = np.flatnonzero(self.labels == label)
+            chosen[rng.permutation(members)[:count]] = True
+        return replace(self, images=self.images[chosen], labels=self.labels[chosen])
+
     def split(self, count: int, seed: int) -> tuple["ImageSet", "ImageSet"]:
         """Hold `count` examples out, each class by its share: (the rest, held out).
 

@@ -5,18 +5,17 @@ Explained in chapters/densenet_zoo.md.
 
 import os
 import warnings
-from contextlib import nullcontext
 from functools import cache
 from importlib import resources
-from math import prod
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from d2l_lite import installation, installed
 from d2l_lite.checks import check_choice, check_integer
 from d2l_lite.data.download import cache_folder, fetch
+from d2l_lite.data.picture import middle, rgb
 from d2l_lite.networks import checkpoints
 from d2l_lite.networks.weights import Shapes, WeightsError
 
@@ -34,8 +33,6 @@ FILES = {
 MEAN = np.float32([0.485, 0.456, 0.406])
 DEVIATION = np.float32([0.229, 0.224, 0.225])
 SHORTER_SIDE, CROP = 256, 224
-# Of a resized picture, half a gigabyte.
-MOST_PIXELS = 2**27
 
 
 @cache
@@ -96,16 +93,13 @@ def prepare(image: str | os.PathLike | Image.Image | np.ndarray) -> np.ndarray:
         ValueError: no picture, a damaged one, or one without pixels.
         OSError: the file cannot be read.
     """
-    picture = _rgb(image)
-    # Rounded as in torchvision.transforms: resize down, centre to the even number.
-    short = min(picture.size)
-    size = tuple(int(SHORTER_SIDE * length / short) for length in picture.size)
-    if prod(size) > MOST_PIXELS:
-        rule = f"too narrow: {SHORTER_SIDE} pixels of its shorter side make it "
-        raise ValueError(f"{_call(image)}: {rule}{size[0]}×{size[1]}")
-    picture = picture.resize(size, Image.Resampling.BILINEAR)
-    left, top = (round((length - CROP) / 2) for length in size)
-    pixels = np.asarray(picture.crop((left, top, left + CROP, top + CROP)))
+    call = _call(image)
+    picture, note = rgb(image, call)
+    if note:
+        rule = "if that is wrong, hand over an H×W×3 array of uint8"
+        warnings.warn(f"{call}: {note}; {rule}", stacklevel=2)
+    covered, cut = (SHORTER_SIDE,) * 2, (CROP,) * 2
+    pixels = np.asarray(middle(picture, covered, cut, call))
     normalised = (np.float32(pixels) / np.float32(255) - MEAN) / DEVIATION
     return np.ascontiguousarray(normalised.transpose(2, 0, 1)[None])
 
@@ -133,69 +127,3 @@ def ranked(logits: np.ndarray, top: int) -> list[tuple[str, float]]:
 def _call(image: object) -> str:
     """How errors open that are about a picture."""
     return f"prepare: {image}" if isinstance(image, (str, os.PathLike)) else "prepare"
-
-
-def _rgb(image: object) -> Image.Image:
-    """A file, picture or array as a picture of Pillow in RGB, upright."""
-    if isinstance(image, np.ndarray):
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            found = f"shape {image.shape} and type {image.dtype}"
-            raise ValueError(f"prepare: an array of {found}: must be H×W×3 of uint8")
-        image = Image.fromarray(image) if image.size else Image.new("RGB", (0, 0))
-    elif not isinstance(image, (str, os.PathLike, Image.Image)):
-        rule = "must be a path, a picture or an array"
-        raise ValueError(f"prepare: a {type(image).__name__}: {rule}")
-    is_file, note = not isinstance(image, Image.Image), ""
-    call = _call(image)
-    with Path(image).open("rb") if is_file else nullcontext() as file:
-        try:
-            picture = Image.open(file) if is_file else image
-            deep = is_file and ";16" in str(picture.tile)
-            picture.load()
-            picture = ImageOps.exif_transpose(picture)
-            if not picture.mode.startswith(("I", "F")):
-                picture = _on_white(picture)
-                # Of 16 bits of a colour Pillow has kept the upper 8.
-                if deep and max(high for _, high in picture.getextrema()) < 16:
-                    note = "nearly black, of 16 bits only the lower ones are used"
-        # Damaged bytes make Pillow raise anything: OSError, SyntaxError, ...
-        except Exception as error:
-            rule = "not a picture that Pillow reads" if is_file else "unreadable"
-            raise ValueError(f"{call}: {rule} ({error})") from None
-    if not min(picture.size):
-        raise ValueError(f"{call}: the picture has no pixels")
-    if picture.mode != "RGB":
-        picture, note = _eight_bits(picture, call)
-    if note:
-        rule = "if that is wrong, hand over an H×W×3 array of uint8"
-        warnings.warn(f"{call}: {note}; {rule}", stacklevel=3)
-    return picture
-
-
-def _eight_bits(picture: Image.Image, call: str) -> tuple[Image.Image, str]:
-    """Grey of more than eight bits or of floating point in RGB, and what was guessed.
-
-    Raises:
-        ValueError: values that no picture has.
-    """
-    values = np.asarray(picture)
-    low, high = values.min(), values.max()
-    tops = (1, 255, 4095, 65535)[values.dtype.kind != "f" :]
-    top = next((top for top in tops if high <= top), None)
-    if top is None or low < 0:
-        raise ValueError(f"{call}: grey from {low} to {high}: must be from 0 to 65535")
-    grey = np.floor(values * (255 / top) + 0.5).astype(np.uint8)
-    grey[values == picture.info.get("transparency")] = 255
-    note = f"its largest grey is {high}, so {top} is taken for white"
-    return Image.fromarray(grey).convert("RGB"), note if top != 65535 else ""
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    """In RGB, with white under what is transparent, as a page of paper has."""
-    if picture.mode in ("La", "RGBa"):
-        picture = picture.convert(picture.mode.upper())
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    picture = picture.convert("RGBA")
-    paper = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(paper, picture).convert("RGB")

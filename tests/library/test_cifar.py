@@ -2,6 +2,9 @@
 
 import hashlib
 import io
+import os
+import pickle
+import struct
 import tarfile
 from functools import cache
 
@@ -263,3 +266,99 @@ def test_damaged_files_are_named(loader, bad, problem, tmp_path):
         loader(root=tmp_path)
     message = f"{tmp_path / name}: {problem}; replace it by a good copy"
     assert str(caught.value) == message
+
+
+# The version for Python
+
+
+class Harm:
+    """Unpickled, it would make a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def pickled(loader, protocol=2, **changes):
+    """The files of `contents` as Python 2 wrote them, near enough."""
+    label = "labels" if loader is CIFAR10 else "fine_labels"
+    files = {}
+    for name, content in contents(loader).items():
+        bytes_ = np.frombuffer(content, np.uint8).reshape(20, -1)
+        table = {"data": bytes_[:, -3072:].copy(), label: bytes_[:, -3073].tolist()}
+        table = {key.encode(): value for key, value in (table | changes).items()}
+        files[name.removesuffix(".bin")] = legacy(table)
+    return files
+
+
+def legacy(table):
+    """Protocol 2 from Python 2, whose strings are bytes: pickle it by hand."""
+    data = next(value for key, value in table.items() if key == b"data")
+    rest = {key: value for key, value in table.items() if key != b"data"}
+
+    def text(value):
+        return b"T" + struct.pack("<I", len(value)) + value
+
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85"
+        + text(b"b")
+        + b"tR(K\x01"
+        + b"".join(b"M" + struct.pack("<H", n) for n in data.shape)
+        + b"\x86cnumpy\ndtype\n("
+        + text(b"u1")
+        + b"K\x00K\x01tR(K\x03"
+        + text(b"|")
+        + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
+        + text(data.tobytes())
+        + b"tb"
+    )
+    stream = b"\x80\x02}(" + text(b"data") + array
+    for key, value in rest.items():
+        body = pickle.dumps(value, 2)[2:-1]
+        stream += text(key) + body
+    return stream + b"u."
+
+
+@both
+@pytest.mark.parametrize("what", ["files", "sub-folder"])
+def test_files_for_python_are_those_of_the_binary_version(loader, what, tmp_path):
+    write_folder(tmp_path / "bin", contents(loader))
+    name = "cifar-10-batches-py" if loader is CIFAR10 else "cifar-100-python"
+    own = tmp_path / "own" / (name if what == "sub-folder" else "")
+    write_folder(own, pickled(loader))
+    found, expected = loader(root=tmp_path / "own"), loader(root=tmp_path / "bin")
+    for part in ("train", "validation", "test"):
+        a, b = getattr(found, part), getattr(expected, part)
+        assert np.array_equal(a.images, b.images) and np.array_equal(a.labels, b.labels)
+
+
+def test_a_pickle_runs_no_code(tmp_path):
+    files = pickled(CIFAR10)
+    write_folder(tmp_path / "own", files)
+    path, made = tmp_path / "own" / "data_batch_2", tmp_path / "made"
+    good = files["data_batch_2"]
+    array = np.zeros((2, 3072), np.uint8)
+    for content, problem in (
+        (pickle.dumps(Harm(made)), f"holds {os.mkdir.__module__}.mkdir; only NumPy"),
+        (pickle.dumps({"data": array, "labels": [0, Harm(made)]}, 4), "only NumPy"),
+        (b"cnumpy\ntestutils\n.", "it holds numpy.testutils; only NumPy arrays"),
+        (good[:900], "cannot be read"),
+        (b"", "cannot be read"),
+        (pickle.dumps([1, 2]), "has no data and labels"),
+        (pickle.dumps({"data": array}, 4), "has no data and labels"),
+        (pickle.dumps({"data": array, "labels": [1]}, 4), "not N×3072 bytes of data"),
+        (pickle.dumps({"data": array[:0], "labels": []}, 4), "not N×3072 bytes"),
+        (pickle.dumps({"data": array, "labels": [1, 10]}, 4), "a label 10, but there"),
+        (pickle.dumps({"data": array, "labels": [1, -1]}, 4), "not whole numbers"),
+        (pickle.dumps({"data": array, "labels": ["a", "b"]}, 4), "not whole numbers"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=problem) as caught:
+            CIFAR10(root=tmp_path / "own")
+        assert str(caught.value).startswith(f"{path}: ")
+    assert not made.exists()
+    path.unlink()
+    with pytest.raises(DataError, match="data_batch_2: not found"):
+        CIFAR10(root=tmp_path / "own")

@@ -198,3 +198,18 @@ def test_split_depends_on_the_seed_only():
 def test_image_set_refuses_parts_that_do_not_fit(change, problem):
     with pytest.raises(ValueError, match=problem):
         replace(tiny(), **change)
+
+
+def test_per_class_takes_more_to_fewer():
+    labels = np.repeat([0, 1, 2], [9, 4, 6])
+    pixels = np.arange(19, dtype=np.uint8).reshape(19, 1, 1, 1)
+    images = ImageSet(pixels, labels, tuple("abc"), (0.5,), (0.5,))
+    few, more = images.per_class(2, seed=1), images.per_class(4, seed=1)
+    assert few.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert np.bincount(more.labels).tolist() == [4, 4, 4]
+    found, wider = (part.images.ravel().tolist() for part in (few, more))
+    assert set(found) < set(wider) and labels[wider].tolist() == more.labels.tolist()
+    assert images.per_class(2, seed=2).images.ravel().tolist() != found
+    for count in (0, 5):
+        with pytest.raises(ValueError, match=rf"per_class\({count}\): .*1 to 4"):
+            images.per_class(count, seed=0)
