@@ -30,7 +30,6 @@ from csv_files import FILES, package, record
 
 from d2l_lite import PACKAGES
 from d2l_lite.data.image_set import ImageSet
-from d2l_lite.networks import weights
 
 FOLDER = FILES / "your_pictures"
 BODY, RECORD = FOLDER / "body.safetensors", FOLDER / "accuracy.csv"
@@ -47,13 +46,12 @@ RECIPE: dict[str, Any] = {"weight_decay": 5e-4, "augment": True}
 COLUMNS = ("framework", "precision", "pictures", "weights", "seed")
 
 
-def only(part: ImageSet, names: tuple[str, ...], like: Any = None) -> ImageSet:
-    """The pictures of some classes; normalised as `like` is, if given."""
+def only(part: ImageSet, names: tuple[str, ...]) -> ImageSet:
+    """The pictures of some classes, whose labels count from 0."""
     old = [part.classes.index(name) for name in names]
     kept = np.isin(part.labels, old)
     labels = np.searchsorted(old, part.labels[kept])
-    found = replace(part, images=part.images[kept], labels=labels, classes=names)
-    return replace(found, mean=like["mean"], std=like["std"]) if like else found
+    return replace(part, images=part.images[kept], labels=labels, classes=names)
 
 
 def body(folder: Path) -> None:
@@ -62,25 +60,19 @@ def body(folder: Path) -> None:
     data = d2l.ImageFolder(folder, size=SIZE)
     names = tuple(name for name in data.classes if name not in NEW)
     parts = {p: only(getattr(data, p), names) for p in ("train", "validation", "test")}
-    pixels = parts["train"].images / np.float32(255)
-    measured = {
-        "mean": tuple(map(float, pixels.mean(axis=(0, 2, 3)))),
-        "std": tuple(map(float, pixels.std(axis=(0, 2, 3)))),
-    }
-    parts = {name: replace(part, **measured) for name, part in parts.items()}
     net = d2l.build("densenet-small", in_channels=3, num_classes=len(names), seed=0)
     trainer = d2l.Trainer(
         max_epochs=10, batch_size=64, learning_rate=0.1, precision="bfloat16", **RECIPE
     )
     trainer.fit(net, SimpleNamespace(**parts))
-    described = SimpleNamespace(classes=names, size=(SIZE, SIZE), **measured)
-    d2l.save(net, BODY, data=described)
+    about = {"mean": data.mean, "std": data.std, "size": data.size}
+    d2l.save(net, BODY, data=SimpleNamespace(classes=names, **about))
     print("test accuracy", trainer.evaluate(net, parts["test"])[1])
 
 
 def few(train: ImageSet, pictures: int, seed: int) -> ImageSet:
     """So many pictures of each class, as often as one epoch of all steps needs them."""
-    _, chosen = train.split(pictures * len(NEW), seed)
+    chosen = train.per_class(pictures, seed)
     copies = np.tile(np.arange(len(chosen)), STEPS * BATCH // len(chosen))
     return replace(chosen, images=chosen.images[copies], labels=chosen.labels[copies])
 
@@ -137,10 +129,9 @@ def compare(folder: Path, framework: str, float64: bool) -> None:
     elif float64 and framework == "tensorflow":
         importlib.import_module("keras").config.set_floatx("float64")
     d2l = importlib.import_module(f"d2l_lite.{framework}")
-    data, about = d2l.ImageFolder(folder, size=SIZE), weights.read(BODY)[1]
-    parts = SimpleNamespace(
-        train=only(data.train, NEW, about), test=only(data.test, NEW, about)
-    )
+    # Normalised as for the body: mean and deviation are those of all ten classes.
+    data = d2l.ImageFolder(folder, size=SIZE)
+    parts = SimpleNamespace(train=only(data.train, NEW), test=only(data.test, NEW))
     precision = "float64" if float64 else "float32"
     done = set()
     if RECORD.exists():
