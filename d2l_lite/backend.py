@@ -186,26 +186,48 @@ class Backend(ABC):
         described["framework"] = self.framework
         weights.save(path, arrays, described)
 
-    def load(self, path: str | Path, memory_efficient: bool = False) -> Any:
+    def load(
+        self,
+        path: str | Path,
+        num_classes: int | None = None,
+        in_channels: int | None = None,
+        seed: int = 0,
+        memory_efficient: bool = False,
+    ) -> Any:
         """The network in a file that `save` or `python -m d2l_lite convert` wrote.
 
         Its weights are float32, whatever the file's are. See chapter
         `four_frameworks`.
 
+        Args:
+            num_classes: where the file's network has others, it gets a new classifier,
+                drawn from `seed`, and a printed line says so.
+            in_channels: 1 makes a network for gray images of one for 3 channels. The
+                stem's weights are summed over channels, so that a gray image gives
+                what it gave as three equal channels.
+
         Raises:
-            ValueError: `memory_efficient`, as for `build`, is neither True nor False.
+            ValueError: an argument is none of these, or `memory_efficient`, as for
+                `build`, is neither True nor False.
             WeightsError: not such a file, weights that do not fit its network or are
                 no finite numbers.
             OSError: the file cannot be read.
         """
         call = f"load(memory_efficient={memory_efficient!r})"
         check_switch(memory_efficient, call)
+        wanted = {"num_classes": num_classes, "in_channels": in_channels}
+        wanted = {name: value for name, value in wanted.items() if value is not None}
+        for name, value in wanted.items():
+            check_integer(value, 1, None, f"load({name}={value!r})")
+        check_integer(seed, 0, None, f"load(seed={seed!r})")
         arrays, metadata = weights.read(path)
         weights.check_values(arrays, path)
         shapes = {name: array.shape for name, array in arrays.items()}
         try:
             arguments = zoo.describe(shapes, metadata)["arguments"]
             arguments["memory_efficient"] = memory_efficient
+            arrays, said = weights.fitted(arrays, arguments | wanted, seed)
+            arguments |= wanted
             model = self.network(**zoo.checked(arguments, "load"))
             self.place(model, 0)
             self.set_weights(model, arrays)
@@ -214,14 +236,23 @@ class Backend(ABC):
                 f"{path}: {error}; checkpoints with other names are for "
                 "`python -m d2l_lite convert`"
             ) from None
+        if said:
+            print(said)
         return model
 
-    def pretrained(self, name: str, memory_efficient: bool = False) -> Any:
+    def pretrained(
+        self,
+        name: str,
+        num_classes: int | None = None,
+        in_channels: int | None = None,
+        seed: int = 0,
+        memory_efficient: bool = False,
+    ) -> Any:
         """A DenseNet of the paper that torchvision's published weights make.
 
         They were trained on ImageNet. The first call downloads them into the cache, 31
-        MB for "densenet121", and converts them, for which it needs PyTorch. See chapter
-        `densenet_zoo`.
+        MB for "densenet121", and converts them, for which it needs PyTorch. The other
+        arguments are those of `load`. See chapter `densenet_zoo`.
 
         Raises:
             ValueError: another name than "densenet121", "densenet161", "densenet169"
@@ -231,7 +262,8 @@ class Backend(ABC):
         # Here, as in `classify`: it imports Pillow, which few programs need.
         from d2l_lite.networks import imagenet
 
-        return self.load(imagenet.checkpoint(name), memory_efficient)
+        path = imagenet.checkpoint(name)
+        return self.load(path, num_classes, in_channels, seed, memory_efficient)
 
     def classify(self, model: Any, image: Any, top: int = 5) -> list[tuple[str, float]]:
         """The likeliest classes of a picture and their probabilities, best first.

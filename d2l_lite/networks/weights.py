@@ -92,6 +92,34 @@ def initial(shapes: Shapes, seed: int = 0) -> dict[str, np.ndarray]:
     return drawn
 
 
+def fitted(
+    arrays: Weights, arguments: Mapping[str, Any], seed: int
+) -> tuple[dict[str, np.ndarray], str]:
+    """Weights for the classes and channels of `arguments`, and a line on a new head.
+
+    A classifier of other classes is drawn as `initial` does; "" where it stays.
+
+    Raises:
+        WeightsError: other channels than those of the weights, or 1 made of 3.
+    """
+    fit, said, stem = dict(arrays), "", "features.conv0.weight"
+    classes, channels = arguments["num_classes"], arguments["in_channels"]
+    old, found = len(arrays["classifier.weight"]), arrays[stem].shape[1]
+    if channels != found:
+        if (found, channels) != (3, 1):
+            raise WeightsError(
+                f"in_channels={channels}: the network takes {found}; only 3 channels "
+                "can be made 1"
+            )
+        fit[stem] = arrays[stem].sum(axis=1, keepdims=True)
+    if classes != old:
+        head = [name for name in arrays if name.startswith("classifier.")]
+        shapes = {name: (classes, *arrays[name].shape[1:]) for name in head}
+        fit |= initial(shapes, seed)
+        said = f"A new classifier of {classes} classes, from seed {seed}; it had {old}."
+    return fit, said
+
+
 def save(path: str | Path, weights: Weights, metadata: Mapping[str, Any]) -> None:
     """Write weights as a safetensors file, which is replaced whole or left as it was.
 
