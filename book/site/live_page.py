@@ -1,4 +1,4 @@
-"""Sphinx extension: the page on which a trained network runs in the reader's browser."""
+"""Sphinx extension: the page on which a trained network runs in the browser."""
 
 import base64
 import io
@@ -26,7 +26,7 @@ PER_CLASS = 2
 
 
 def garments() -> tuple[np.ndarray, list[int]]:
-    """The first two pictures of each class of the sample's test set (20×28×28), labels."""
+    """Two pictures (20×28×28) per class of the sample's test set, and their labels."""
     _, test = read("quick")
     labels = np.asarray(test.labels)
     chosen = np.concatenate(
@@ -36,7 +36,7 @@ def garments() -> tuple[np.ndarray, list[int]]:
 
 
 def data() -> str:
-    """The script that holds the network and the pictures: file:// allows no other way."""
+    """The script that holds network and pictures: under file:// no other is read."""
     pictures, labels = garments()
     held = {
         "network": base64.b64encode(NETWORK.read_bytes()).decode(),

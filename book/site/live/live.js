@@ -175,6 +175,12 @@
     const { width, height, data } = result.heat;
     canvas.width = width;
     canvas.height = height;
+    // The network sees two pixels more on each side of 28, or of ImageNet's picture less.
+    const { num_classes: count, in_channels: channels } = net.description.arguments;
+    const cropped = channels === 3 && count === 1000 ? -6.25 : 0;
+    const margin = pictureNow().width === 28 && channels === 1 ? 200 / 28 : cropped;
+    const [start, side] = [`${-margin}%`, `${100 + 2 * margin}%`];
+    Object.assign(canvas.style, { left: start, top: start, width: side, height: side });
     const image = new ImageData(width, height);
     data.forEach((value, i) => image.data.set([255, 120 + 110 * value, 0, 255 * value], 4 * i));
     canvas.getContext("2d").putImageData(image, 0, 0);
@@ -188,7 +194,7 @@
     for (const { name, kind, read, made, block: own } of layers()) {
       if (kind === "layer" && own !== block) {
         block = own;
-        parts.push(make("h4", {}, `Block ${block}`));
+        parts.push(make("h3", {}, `Block ${block}`));
       }
       const bars = make("span", { class: "reads" },
         make("i", { class: "input", style: `width: ${100 * read / most}%` }),
