@@ -13,6 +13,7 @@ EXTENSIONS = (
     "elements",
     "explorer_page",
     "links",
+    "live_page",
     "mathematics",
     "not_found",
     "tabs",
@@ -30,6 +31,7 @@ def set_paths(app: Sphinx, config: Config) -> None:
         str(FOLDER / "explorer"),
         str(FOLDER / "engine"),
         str(FOLDER / "katex"),
+        str(FOLDER / "live"),
     ]
 
 
