@@ -1,25 +1,31 @@
 """`Backend`: what a framework has to do, and what the library makes of it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from d2l_lite.checks import check_integer, check_switch
+from d2l_lite.data.transforms import resize
 from d2l_lite.networks import layer_names, weights, zoo
 from d2l_lite.networks.input_checks import batch_check
 
 # So many images at a time `predict` computes.
 BATCH = 256
 Predict = Callable[[np.ndarray], np.ndarray]
+# Names of parts: "features", "denseblock1", or several.
+Parts = str | Sequence[str] | None
 # The methods that each framework module offers as functions.
 PUBLIC = (
     "build",
     "classify",
     "count_parameters",
     "get_weights",
+    "heat_map",
     "initialize",
     "load",
     "loss_and_gradients",
@@ -57,6 +63,10 @@ class Backend(ABC):
     kinds: ClassVar[Mapping[type, str]]
     names: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
+    def __init__(self) -> None:
+        # What the file of a loaded network says of its pictures and classes.
+        self.about: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
     @abstractmethod
     def accelerator(self) -> str:
         """The name of the GPU, or TPU, that the framework has found; "" if none."""
@@ -92,6 +102,10 @@ class Backend(ABC):
         """The parts of a module, in forward order."""
 
     @abstractmethod
+    def before_pooling(self, features: Any) -> Any:
+        """The `features` of a network up to its last feature maps N×C×H×W."""
+
+    @abstractmethod
     def own(self, model: Any) -> Mapping[str, Any]:
         """All arrays of a model's state, counters and random keys aside.
 
@@ -101,6 +115,13 @@ class Backend(ABC):
     @abstractmethod
     def learning(self, model: Any) -> Iterable[Any]:
         """The arrays that the framework itself would train, by its own mark."""
+
+    @abstractmethod
+    def freeze(self, layer: Any) -> Callable[[], None]:
+        """Mark a layer's arrays as frozen; returns what takes the marks away again.
+
+        A batch norm then computes with its running statistics, which stay.
+        """
 
     @abstractmethod
     def dropout_rate(self, layer: Any) -> float:
@@ -168,14 +189,18 @@ class Backend(ABC):
         """
         return self.initialize(self.create(block, *arguments, **options), seed)
 
-    def save(self, model: Any, path: str | Path) -> None:
+    def save(self, model: Any, path: str | Path, data: Any = None) -> None:
         """Write a network's weights, canonical and whole, as a safetensors file.
 
         Its metadata name the network, its arguments and the framework; `load` of every
-        framework module reads it. See chapter `four_frameworks`.
+        framework module reads it. With the data set on which it was trained they also
+        have its `classes`, `mean`, `std`, and the `size` of its images, (height,
+        width); a network from a file that has them keeps them. See chapters
+        `four_frameworks` and `your_pictures`.
 
         Raises:
             WeightsError: weights of a network that `load` cannot build.
+            ValueError: the data have other channels or classes than the network.
             OSError: the file cannot be written.
         """
         model = self.unwrapped(model)
@@ -184,40 +209,44 @@ class Backend(ABC):
         weights.check(arrays, zoo.shapes(described["arguments"]))
         described["arguments"]["dropout"] = self._dropout(model.features)
         described["framework"] = self.framework
-        weights.save(path, arrays, described)
+        about = self.about.get(model, {})
+        if data is not None:
+            size = data.train.size or data.train.images.shape[2:]
+            about = {name: getattr(data, name) for name in ("classes", "mean", "std")}
+            about |= {"size": size}
+            weights.about(
+                about, described["arguments"], f"save(data={type(data).__name__})"
+            )
+        weights.save(path, arrays, described | about)
 
     def load(
         self,
         path: str | Path,
-        num_classes: int | None = None,
         in_channels: int | None = None,
+        num_classes: int | None = None,
         seed: int = 0,
         memory_efficient: bool = False,
     ) -> Any:
         """The network in a file that `save` or `python -m d2l_lite convert` wrote.
 
-        Its weights are float32, whatever the file's are. See chapter
-        `four_frameworks`.
-
-        Args:
-            num_classes: where the file's network has others, it gets a new classifier,
-                drawn from `seed`, and a printed line says so.
-            in_channels: 1 makes a network for gray images of one for 3 channels. The
-                stem's weights are summed over channels, so that a gray image gives
-                what it gave as three equal channels.
+        Its weights are float32, whatever the file's are. With another number of classes
+        it gets a new last layer, drawn from `seed`, and says so. With `in_channels=1`
+        the weights of the first convolution are summed over its channels: a grey
+        picture gives what it gives as a picture of equal colours. See chapters
+        `four_frameworks` and `your_pictures`.
 
         Raises:
-            ValueError: an argument is none of these, or `memory_efficient`, as for
-                `build`, is neither True nor False.
+            ValueError: `memory_efficient`, as for `build`, is neither True nor False,
+                or a number is below 1.
             WeightsError: not such a file, weights that do not fit its network or are
-                no finite numbers.
+                no finite numbers, or other channels than 1 or the file's.
             OSError: the file cannot be read.
         """
         call = f"load(memory_efficient={memory_efficient!r})"
         check_switch(memory_efficient, call)
-        wanted = {"num_classes": num_classes, "in_channels": in_channels}
-        wanted = {name: value for name, value in wanted.items() if value is not None}
-        for name, value in wanted.items():
+        asked = {"in_channels": in_channels, "num_classes": num_classes}
+        given = {key: value for key, value in asked.items() if value is not None}
+        for name, value in given.items():
             check_integer(value, 1, None, f"load({name}={value!r})")
         check_integer(seed, 0, None, f"load(seed={seed!r})")
         arrays, metadata = weights.read(path)
@@ -226,25 +255,30 @@ class Backend(ABC):
         try:
             arguments = zoo.describe(shapes, metadata)["arguments"]
             arguments["memory_efficient"] = memory_efficient
-            arrays, said = weights.fitted(arrays, arguments | wanted, seed)
-            arguments |= wanted
-            model = self.network(**zoo.checked(arguments, "load"))
-            self.place(model, 0)
-            self.set_weights(model, arrays)
+            weights.check(arrays, zoo.shapes(zoo.checked(arguments, "load")))
+            about = weights.about(metadata, arguments, "its metadata")
         except ValueError as error:
             raise weights.WeightsError(
                 f"{path}: {error}; checkpoints with other names are for "
                 "`python -m d2l_lite convert`"
             ) from None
-        if said:
-            print(said)
+        model = self.network(**arguments | given)
+        self.place(model, seed)
+        self.set_weights(model, weights.adapted(arrays, path, **given, seed=seed))
+        if num_classes not in (None, classes := arguments["num_classes"]):
+            print(
+                f"{Path(path).name} knows {classes} classes; a new last layer for "
+                f"{num_classes} is drawn from seed {seed}"
+            )
+        elif in_channels in (None, arguments["in_channels"]):
+            self.about[model] = about
         return model
 
     def pretrained(
         self,
         name: str,
-        num_classes: int | None = None,
         in_channels: int | None = None,
+        num_classes: int | None = None,
         seed: int = 0,
         memory_efficient: bool = False,
     ) -> Any:
@@ -252,7 +286,7 @@ class Backend(ABC):
 
         They were trained on ImageNet. The first call downloads them into the cache, 31
         MB for "densenet121", and converts them, for which it needs PyTorch. The other
-        arguments are those of `load`. See chapter `densenet_zoo`.
+        arguments are those of `load`. See chapters `densenet_zoo` and `your_pictures`.
 
         Raises:
             ValueError: another name than "densenet121", "densenet161", "densenet169"
@@ -263,26 +297,65 @@ class Backend(ABC):
         from d2l_lite.networks import imagenet
 
         path = imagenet.checkpoint(name)
-        return self.load(path, num_classes, in_channels, seed, memory_efficient)
+        return self.load(path, in_channels, num_classes, seed, memory_efficient)
 
     def classify(self, model: Any, image: Any, top: int = 5) -> list[tuple[str, float]]:
         """The likeliest classes of a picture and their probabilities, best first.
 
-        See chapter `densenet_zoo`.
+        See chapters `densenet_zoo` and `your_pictures`.
 
         Args:
-            model: a network for ImageNet, of 1,000 classes and 3 channels.
+            model: a network of a file with `classes`, `mean`, `std` and `size`, or
+                one for ImageNet, of 1,000 classes and 3 channels.
             image: what `networks.imagenet.prepare` takes: a file, a picture of Pillow,
                 or an H×W×3 array of uint8.
-            top: how many classes, 1 to 1,000.
+            top: how many classes at most.
 
         Raises:
-            ValueError: another network, no picture, or `top` out of its range.
+            ValueError: another network, no picture, or `top` below 1.
         """
         from d2l_lite.networks import imagenet
 
-        imagenet.check(self._shapes(model), top)
-        return imagenet.ranked(self.predict(model, imagenet.prepare(image))[0], top)
+        about = self.about.get(self.unwrapped(model)) or imagenet.about(
+            self._shapes(model)
+        )
+        check_integer(top, 1, None, f"classify(top={top!r})")
+        logits = self.predict(model, imagenet.prepare(image, about))[0]
+        return imagenet.ranked(logits, about["classes"], top)
+
+    def heat_map(
+        self, model: Any, image: np.ndarray, label: int | None = None
+    ) -> np.ndarray:
+        """Where in an image the evidence for a class is: float32 H×W, 0 to 1.
+
+        Grad-CAM of the last feature maps (Selvaraju et al. 2017, arXiv:1610.02391):
+        the maps, each times the mean gradient of the class's logit by it, summed, cut
+        off at 0, resized and divided by the largest value. Behind these maps are a mean
+        and a linear layer, so that this gradient is the classifier's weight over the
+        number of positions. See chapter `your_pictures`.
+
+        Args:
+            model: a whole network.
+            image: C×H×W, as the network takes it.
+            label: the class; None for the one that the network predicts.
+
+        Raises:
+            ValueError: an image of a wrong shape or too small, or no such class.
+        """
+        model, image = self.unwrapped(model), np.asarray(image)
+        if image.ndim != 3:
+            raise ValueError(f"heat_map: an image of {image.shape}: must be C×H×W")
+        maps = self.predict(self.before_pooling(model.features), image[None])[0]
+        head = self.arrays(model)
+        weight, bias = (
+            self.read(head[f"classifier.{name}"]) for name in ("weight", "bias")
+        )
+        if label is None:
+            label = int(np.argmax(weight @ maps.mean(axis=(1, 2)) + bias))
+        check_integer(label, 0, len(bias) - 1, f"heat_map(label={label!r})")
+        heat = np.maximum(np.tensordot(weight[label], maps, axes=1), 0)
+        heat = resize(heat[None, None], image.shape[1:])[0, 0]
+        return heat / (heat.max() or 1)
 
     def initialize(self, model: Any, seed: int = 0) -> Any:
         """Give a network, or a part of one, the weights of `seed`; returns it.
@@ -319,15 +392,64 @@ class Backend(ABC):
         for name, array in self.arrays(model).items():
             self.write(array, np.asarray(new[name]))
 
-    def count_parameters(self, model: Any) -> int:
+    def count_parameters(self, model: Any, freeze: Parts = None) -> int:
         """The number of trainable parameters, frozen ones aside.
 
         What is frozen the framework's own mark says: `requires_grad` in PyTorch,
-        `trainable` in Keras, `grad_req` of MXNet; in Flax, what is no `nnx.Param`. See
-        chapter `dense_blocks`.
+        `trainable` in Keras, `grad_req` of MXNet; in Flax, what is no `nnx.Param`.
+        `freeze` names parts that are frozen as well, as in `Trainer`. See chapter
+        `dense_blocks`.
+
+        Raises:
+            ValueError: the model has no part of such a name.
         """
-        arrays = self.trainable(model).values()
-        return sum(int(np.prod(self.shape(array))) for array in arrays)
+        with self.frozen(model, freeze, "count_parameters"):
+            arrays = self.trainable(model).values()
+            return sum(int(np.prod(self.shape(array))) for array in arrays)
+
+    def efficient(self, part: Any) -> bool:
+        """Whether a block in a part of a network has `memory_efficient=True`."""
+        own = getattr(part, "memory_efficient", False)
+        return own or any(map(self.efficient, self.children(part)))
+
+    @contextmanager
+    def frozen(self, model: Any, freeze: Parts, call: str) -> Iterator[None]:
+        """Have the named parts of a model frozen, as `freeze` does it."""
+        with ExitStack() as stack:
+            for layer in self.parts(model, freeze, call):
+                stack.callback(self.freeze(layer))
+            yield
+
+    def parts(self, model: Any, names: Parts, call: str) -> list[Any]:
+        """The layers with weights of the named parts of a model.
+
+        A part is named as its weights are, "features.denseblock1"; "features." may be
+        left out.
+
+        Raises:
+            ValueError: there is no such part; it lists those that are.
+        """
+        names = [names] if isinstance(names, str) else list(names or ())
+        if not names:
+            return []
+        model = self.unwrapped(model)
+        layers = dict(layer_names.name_layers(model, self.children, self.kind))
+        short = {layer: layer.removeprefix("features.") for layer in layers}
+        found = set()
+        for name in names:
+            inside = {
+                layer
+                for layer in layers
+                if any(f"{n}.".startswith(f"{name}.") for n in (layer, short[layer]))
+            }
+            if not inside:
+                known = dict.fromkeys(n.partition(".")[0] for n in short.values())
+                raise ValueError(
+                    f"{call}(freeze={name!r}): the model has no such part; choose from "
+                    f"features, {', '.join(known)}, or a layer's whole name"
+                )
+            found |= inside
+        return [layers[name] for name in layers if name in found]
 
     def predict(self, model: Any, images: np.ndarray) -> np.ndarray:
         """A network's N×K logits of N×C×H×W images, or a part's N×C×H×W maps.

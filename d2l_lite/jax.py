@@ -1,6 +1,7 @@
 """The book's tools for JAX and Flax: networks, canonical weights, training."""
 
 import random
+from collections.abc import Callable
 from functools import cache, partial
 
 import jax
@@ -52,6 +53,10 @@ def to_numpy(tensor: jax.Array) -> np.ndarray:
     return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
 
 
+class Frozen(nnx.Variable):
+    """A parameter that stays as it is, since it is no `nnx.Param`."""
+
+
 class JAX(Backend):
     """JAX with Flax, as the library uses it."""
 
@@ -95,6 +100,9 @@ class JAX(Backend):
             return "pool"
         return super().kind(module)
 
+    def before_pooling(self, features: nnx.Sequential) -> nnx.Sequential:
+        return nnx.Sequential(*features.layers[:-1])
+
     def own(self, model: nnx.Module) -> dict[str, nnx.Variable]:
         return {
             ".".join(map(str, path)): part
@@ -106,6 +114,18 @@ class JAX(Backend):
         # Flax has no other mark: frozen is what is a variable of another type.
         parts = (part for _, part in nnx.iter_graph(model))
         return [part for part in parts if isinstance(part, nnx.Param)]
+
+    def freeze(self, layer: nnx.Module) -> Callable[[], None]:
+        learning = {n: p for n, p in vars(layer).items() if isinstance(p, nnx.Param)}
+
+        def mark(still):
+            for name, parameter in learning.items():
+                setattr(layer, name, Frozen(parameter.value) if still else parameter)
+            if self.kind(layer) == "norm":
+                layer.use_running_average = still
+
+        mark(True)
+        return partial(mark, False)
 
     def dropout_rate(self, layer: object) -> float:
         return layer.rate if isinstance(layer, nnx.Dropout) else 0.0
@@ -175,6 +195,9 @@ class _Training:
         self.model = model
         self.check = backend.training_check(model, "Trainer.fit")
         model.train()
+        for layer in backend.parts(model, trainer.freeze, "Trainer"):
+            if backend.kind(layer) == "norm":
+                layer.use_running_average = True
         self.graphdef, parameters, _ = nnx.split(model, nnx.Param, ...)
         # Not by JAX's own zeros, which compile a program for each shape.
         self.velocity = jax.device_put(jax.tree.map(np.zeros_like, parameters))

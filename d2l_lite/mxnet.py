@@ -93,6 +93,9 @@ class MXNet(Backend):
     def children(self, module: gluon.Block) -> list[gluon.Block]:
         return list(getattr(module, "layers", module)._children.values())
 
+    def before_pooling(self, features: nn.Sequential) -> nn.Sequential:
+        return features[:-2]
+
     def own(self, model: gluon.Block) -> dict[str, gluon.Parameter]:
         found = dict(model.collect_params().items())
         for name, array in found.items():
@@ -102,6 +105,20 @@ class MXNet(Backend):
 
     def learning(self, model: gluon.Block) -> list[gluon.Parameter]:
         return [p for p in model.collect_params().values() if p.grad_req != "null"]
+
+    def freeze(self, layer: gluon.Block) -> Callable[[], None]:
+        parameters = layer.collect_params().values()
+        learning = [p for p in parameters if p.grad_req != "null"]
+        before = [parameter.grad_req for parameter in learning]
+
+        def mark(requests, still):
+            for parameter, request in zip(learning, requests):
+                parameter.grad_req = request
+            if self.kind(layer) == "norm":
+                layer._kwargs["use_global_stats"] = still
+
+        mark(["null"] * len(learning), True)
+        return partial(mark, before, False)
 
     def dropout_rate(self, layer: gluon.Block) -> float:
         return layer._rate if isinstance(layer, nn.Dropout) else 0.0

@@ -1,6 +1,7 @@
 """The book's tools for PyTorch: networks, canonical weights, training."""
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -96,6 +97,9 @@ class PyTorch(Backend):
         module = self.unwrapped(module)
         return [*map(self.unwrapped, getattr(module, "layers", module).children())]
 
+    def before_pooling(self, features: nn.Sequential) -> nn.Sequential:
+        return features[:-2]
+
     def own(self, model: nn.Module) -> dict[str, torch.Tensor]:
         # With what a quantised layer keeps outside its parameters.
         arrays = model.state_dict(keep_vars=True).items()
@@ -103,6 +107,12 @@ class PyTorch(Backend):
 
     def learning(self, model: nn.Module) -> list[nn.Parameter]:
         return [array for array in model.parameters() if array.requires_grad]
+
+    def freeze(self, layer: nn.Module) -> Callable[[], None]:
+        learning = [p for p in layer.parameters(recurse=False) if p.requires_grad]
+        for parameter in learning:
+            parameter.requires_grad_(False)
+        return lambda: [parameter.requires_grad_() for parameter in learning]
 
     def dropout_rate(self, layer: nn.Module) -> float:
         return layer.p if isinstance(layer, nn.Dropout) else 0.0
@@ -178,6 +188,7 @@ class Trainer(trainer.Trainer):
         model.to(device(), memory_format=torch.channels_last)
         check = backend.training_check(model, "Trainer.fit")
         trainable = backend.trainable(model)
+        still = backend.parts(model, self.freeze, "Trainer")
         network = group.replica(model, self.sync_batch_norm)
         if self.compile:
             network = torch.compile(network)
@@ -197,6 +208,8 @@ class Trainer(trainer.Trainer):
 
         def train(images, labels, learning_rate):
             model.train()
+            for layer in still:
+                layer.eval()
             X, y = map(to_tensor, group.part(*check(images, labels)))
             X = X.to(dtype, memory_format=torch.channels_last)
             with context():

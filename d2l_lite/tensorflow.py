@@ -1,5 +1,6 @@
 """The book's tools for TensorFlow and Keras: networks, canonical weights, training."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -89,6 +90,9 @@ class TensorFlow(Backend):
     def children(self, module: keras.Layer) -> list[keras.Layer]:
         return list(getattr(module, "layers", []))
 
+    def before_pooling(self, features: keras.Sequential) -> keras.Sequential:
+        return keras.Sequential(features.layers[:-1])
+
     def own(self, model: keras.Layer) -> dict[str, keras.Variable]:
         for part in model._flatten_layers():
             if self.kind(part) and not part.built:
@@ -97,6 +101,10 @@ class TensorFlow(Backend):
 
     def learning(self, model: keras.Layer) -> list[keras.Variable]:
         return model.trainable_weights
+
+    def freeze(self, layer: keras.Layer) -> Callable[[], None]:
+        before, layer.trainable = layer.trainable, False
+        return lambda: setattr(layer, "trainable", before)
 
     def dropout_rate(self, layer: keras.Layer) -> float:
         return layer.rate if isinstance(layer, layers.Dropout) else 0.0

@@ -13,6 +13,7 @@ EXTENSIONS = (
     "elements",
     "explorer_page",
     "links",
+    "live_page",
     "mathematics",
     "not_found",
     "tabs",
@@ -26,7 +27,12 @@ def set_paths(app: Sphinx, config: Config) -> None:
     Those of static/ are Jupyter Book's, which links each of them on all pages.
     """
     config.templates_path.append(str(FOLDER / "templates"))
-    config.html_static_path += [str(FOLDER / "explorer"), str(FOLDER / "katex")]
+    config.html_static_path += [
+        str(FOLDER / "explorer"),
+        str(FOLDER / "engine"),
+        str(FOLDER / "katex"),
+        str(FOLDER / "live"),
+    ]
 
 
 def own_version() -> int:

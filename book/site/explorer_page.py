@@ -14,7 +14,10 @@ from d2l_lite.networks.summary import kept_for_backward, stages
 
 FOLDER = Path(__file__).with_name("explorer")
 # In the order in which each uses what the ones before it define.
-SCRIPTS = ("arithmetic.js", "address.js", "drawing.js", "report.js", "page.js")
+SCRIPTS = (
+    *("network.js", "arithmetic.js", "address.js"),
+    *("drawing.js", "report.js", "page.js"),
+)
 STYLE = "explorer.css"
 # Dropout changes none of the page's counts of weights and arithmetic.
 LEFT_OUT = ("dropout",)

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from d2l_lite import DataError
+from d2l_lite import PACKAGES, DataError, installed
 from d2l_lite.command import compare
-from d2l_lite.command.train import processes, train
+from d2l_lite.command.train import framework, processes, train
 from d2l_lite.command.train_options import (
     OptionError,
     TrainOptions,
@@ -23,8 +23,9 @@ from d2l_lite.command.train_options import (
     defaults,
     options_named,
 )
+from d2l_lite.data.image_folder import pictures_in
 from d2l_lite.files import at_home
-from d2l_lite.networks import checkpoints
+from d2l_lite.networks import checkpoints, onnx_file
 from d2l_lite.networks.weights import is_trainable
 from d2l_lite.training.state import TrainingDiverged
 
@@ -192,6 +193,61 @@ class Info:
         return "\n".join([*_columns(facts.items()), "", *_columns(table)])
 
 
+@dataclass
+class Export:
+    """Write a network's file as ONNX, which runs without any of the frameworks.
+
+    Example: python -m d2l_lite export net.safetensors net.onnx
+
+    Args:
+        source: a file of `save` or `convert`.
+        target: ONNX file to write.
+    """
+
+    source: Annotated[Positional[Path], arg(metavar="NET.safetensors")]
+    target: Annotated[Positional[Path], arg(metavar="NET.onnx")]
+
+    def run(self) -> str:
+        about = onnx_file.export(self.source, self.target)
+        facts = ", ".join(name for name in about if name != "network")
+        return (
+            f"{self.target}: {about['network']} from {self.source}, opset "
+            f"{onnx_file.OPSET}, metadata: {facts or 'none'}"
+        )
+
+
+@dataclass
+class Classify:
+    """Say what a network takes pictures for.
+
+    Example: python -m d2l_lite classify net.safetensors pictures
+
+    Args:
+        network: a file of `save` with the names of its classes, or one for ImageNet.
+        pictures: a picture, or a folder of them.
+        framework: what computes; the first that is installed if none is named.
+        top: how many classes at most.
+    """
+
+    network: Annotated[Positional[Path], arg(metavar="NET.safetensors")]
+    pictures: Annotated[Positional[Path], arg(metavar="PICTURE_OR_FOLDER")]
+    framework: Literal[*PACKAGES] | None = None
+    top: int = 3
+
+    def run(self) -> str:
+        with options_named():
+            module = framework(self.framework or next(filter(installed, PACKAGES), ""))
+        net, files = module.load(self.network), [self.pictures]
+        if self.pictures.is_dir():
+            files = pictures_in(self.pictures)
+        rows = []
+        for file in files:
+            found = module.classify(net, file, self.top)
+            name = file if file == self.pictures else file.relative_to(self.pictures)
+            rows.append([name, *(f"{label} {p:.3f}" for label, p in found)])
+        return "\n".join(_columns(rows))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status.
 
@@ -235,13 +291,15 @@ def _at_home(word: str) -> str:
     return f"{option}{equals}{at_home(path)}" if path.startswith("~") else word
 
 
-def _parsed(words: list[str]) -> Train | Plot | Compare | Convert | Info:
+def _parsed(
+    words: list[str],
+) -> Train | Plot | Compare | Convert | Info | Export | Classify:
     words = list(map(_at_home, words))
     if words[:1] == ["train"]:
         words = ["train", *defaults(words[1:]), *words[1:]]
     try:
         return tyro.cli(
-            Train | Plot | Compare | Convert | Info,
+            Train | Plot | Compare | Convert | Info | Export | Classify,
             prog=PROGRAM,
             description="DenseNets in four frameworks: training, and weights that "
             "travel.",

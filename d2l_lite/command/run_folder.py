@@ -62,6 +62,7 @@ class RunFolder:
     Attributes:
         kept: what the state in the folder says beside its arrays; empty if it is new.
         about: what the training was asked for; each state has it.
+        data: the data set, for the metadata of the networks; None leaves them out.
         begin: called by the one that writes when the model is ready to be trained.
 
     Raises:
@@ -75,6 +76,7 @@ class RunFolder:
 
     def __post_init__(self) -> None:
         self.about: dict[str, Any] = {}
+        self.data: Any = None
         self.begin: Callable[[], None] = lambda: None
         self.peak = 0  # MiB, of earlier processes
         self.path = self.folder / STATE
@@ -112,7 +114,7 @@ class RunFolder:
         if self.writes:
             self.begin()
             self.module.set_weights(model, self.best)
-            self.module.save(model, self.folder / BEST)
+            self.module.save(model, self.folder / BEST, self.data)
             self.module.set_weights(model, current)
             self._write_readable(model, history)
         return State(self.kept["generator"], history)
@@ -176,7 +178,7 @@ class RunFolder:
         return self.module.__name__.rpartition(".")[2]
 
     def _write_readable(self, model: Any, history: History) -> None:
-        self.module.save(model, self.folder / LAST)
+        self.module.save(model, self.folder / LAST, self.data)
         if best_epoch(history) == len(history):
             with replacing(self.folder / BEST, "wb") as file:
                 file.write((self.folder / LAST).read_bytes())

@@ -38,7 +38,8 @@ from d2l_lite.command.train_options import (
     options_named,
 )
 from d2l_lite.data.image_folder import ImageFolder
-from d2l_lite.files import write_json
+from d2l_lite.files import at_home, write_json
+from d2l_lite.networks import weights, zoo
 from d2l_lite.training.history import History
 from d2l_lite.training.trainer import Trainer
 
@@ -79,7 +80,7 @@ def train(
         TrainingDiverged: the last good state, if there is one, stays in the folder.
     """
     devices.end_with_launcher()
-    module = _framework(options)
+    module = framework(options.framework, options.devices)
     with options_named():
         trainer = module.Trainer(**options.trainer(progress))
     if trainer.primary:
@@ -93,7 +94,7 @@ def train(
         if result and result["epochs"] == epochs and run.finished in (0, epochs):
             return result
         data = _data(options)
-        run.about = options.table() | _fingerprint(data)
+        run.about, run.data = options.table() | _fingerprint(data), data
         if run.kept and trainer.primary:
             _check_same(run.about, run)
             _check_epochs(options, trainer, data, run)
@@ -117,8 +118,12 @@ def processes(options: TrainOptions) -> int:
     return count
 
 
-def _framework(options: TrainOptions) -> ModuleType:
-    name = options.framework
+def framework(name: str, count: int = 1) -> ModuleType:
+    """The library's module of a framework, which starts with `SETTINGS`.
+
+    Raises:
+        OptionError: it is not installed, or has not so many devices.
+    """
     _check_installed(name)
     talks = name == "tensorflow" and "TF_CPP_MIN_LOG_LEVEL" not in os.environ
     for setting, value in SETTINGS.items():
@@ -127,7 +132,7 @@ def _framework(options: TrainOptions) -> ModuleType:
         with _without_news():
             importlib.import_module(name)
     # Before the framework starts: then it is too late for virtual devices.
-    devices.provide(name, options.devices)
+    devices.provide(name, count)
     return importlib.import_module(f"d2l_lite.{name}")
 
 
@@ -246,16 +251,34 @@ def _data(options: TrainOptions) -> Any:
 
 def _fit(options: TrainOptions, trainer: Trainer, data: Any, run: RunFolder) -> History:
     """Train the network, or what is left of its training."""
-    model = run.module.build(
-        options.network,
-        in_channels=data.train.images.shape[1],
-        num_classes=len(data.classes),
-        seed=options.seed,
-        dropout=options.dropout,
-        memory_efficient=options.memory_efficient,
-    )
     with options_named():
+        model = _model(options, data, run.module)
         return trainer.fit(model, data, run)
+
+
+def _model(options: TrainOptions, data: Any, module: ModuleType) -> Any:
+    """The network before its training: of the seed, or with the weights of a file."""
+    shared = {
+        "in_channels": data.train.images.shape[1],
+        "num_classes": len(data.classes),
+        "seed": options.seed,
+        "memory_efficient": options.memory_efficient,
+    }
+    if options.weights is None:
+        return module.build(options.network, dropout=options.dropout, **shared)
+    # Here, for it imports Pillow.
+    from d2l_lite.networks import imagenet
+
+    path = at_home(options.weights)
+    if options.weights in imagenet.FILES and not path.exists():
+        path = imagenet.checkpoint(options.weights)
+    arrays, metadata = weights.read(path)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    found = zoo.describe(shapes, metadata)["network"]
+    if found != options.network:
+        problem = f"{path} holds {found}"
+        raise OptionError(f"--network {options.network}: {problem}, not this network")
+    return module.load(path, **shared)
 
 
 def _tested(

@@ -64,8 +64,12 @@ class TrainOptions(Trainer):
         nesterov: Nesterov's momentum.
         weight_decay: times the weights, added to the gradient.
         augment: mirror and shift the training images at random; SVHN's stay.
+        freeze: parts of the network that stay as they are, with commas between them:
+            "features", or "conv0,denseblock1".
         framework: what trains.
         network: a name of the zoo, densenet-bc-40-12 for example.
+        weights: a file of weights to begin with, or a name such as densenet121 for
+            the published ones; its last layer is new where the classes are others.
         dataset: what is learned.
         scale: all images, or 4,000.
         dropout: share of outputs that each layer forgets; SVHN has 0.2.
@@ -82,9 +86,11 @@ class TrainOptions(Trainer):
     max_epochs: Annotated[int, tyro.conf.arg(name="epochs")] = 300
     schedule: Literal[*SCHEDULES] = "step"
     augment: bool = True
+    freeze: str | None = None
     progress: tyro.conf.Suppress[str | None] = None
     framework: Literal[*PACKAGES]
     network: str
+    weights: Annotated[str | None, tyro.conf.arg(metavar="FILE_OR_NAME")] = None
     dataset: Literal[*DATASETS]
     scale: Literal[*SCALES] = "full"
     dropout: float = 0.0
@@ -97,6 +103,9 @@ class TrainOptions(Trainer):
         super().__post_init__()
         changes = {"dropout": self.dropout, "memory_efficient": self.memory_efficient}
         zoo.arguments(self.network, **changes)
+        if self.weights and self.dropout:
+            call = f"TrainOptions(dropout={self.dropout})"
+            raise ValueError(f"{call}: with weights it is what their file says")
         if self.size is not None:
             check_integer(self.size, 1, None, f"TrainOptions(size={self.size!r})")
         if self.dataset == "folder":
@@ -116,7 +125,8 @@ class TrainOptions(Trainer):
     def trainer(self, progress: str | None) -> dict[str, Any]:
         """The arguments of a framework's `Trainer`."""
         found = {field.name: getattr(self, field.name) for field in fields(Trainer)}
-        return found | {"progress": progress}
+        parts = self.freeze and self.freeze.split(",")
+        return found | {"freeze": parts, "progress": progress}
 
 
 # The fields under their names in a TOML file, which are those of the command line.

@@ -3,10 +3,10 @@
 import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
+from math import prod
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from d2l_lite import DataError
 from d2l_lite.checks import (
@@ -17,7 +17,6 @@ from d2l_lite.checks import (
     check_switch,
 )
 from d2l_lite.data.image_set import ImageSet
-from d2l_lite.data.picture_cache import decoded
 from d2l_lite.files import at_home
 
 # The names that folders of parts have, in any case.
@@ -80,18 +79,27 @@ class ImageFolder:
         std: Sequence[float] | None = None,
         skip_damaged: bool = False,
     ) -> None:
+        # Here, as below: Pillow is slow to import, and few runs need it.
+        from d2l_lite.data.picture import MOST_PIXELS
+        from d2l_lite.data.picture_cache import decoded
+
         if isinstance(size, (tuple, list)):
             check_size(size, f"ImageFolder(size={size!r})")
         else:
             check_integer(size, 1, None, f"ImageFolder(size={size!r})")
             size = size, size
+        if prod(size) > MOST_PIXELS:
+            rule = f"must have at most {MOST_PIXELS:,} pixels"
+            raise ValueError(f"ImageFolder(size={size!r}): {rule}")
         check_choice(channels, (1, 3), f"ImageFolder(channels={channels!r})")
         for name, share in {"validation": validation, "test": test}.items():
             check_real(share, 0, 1, f"ImageFolder({name}={share!r})", above=True)
         check_integer(seed, 0, None, f"ImageFolder(seed={seed!r})")
         for name, value in {"mean": mean, "std": std}.items():
-            if value is not None and np.shape(value) != (channels,):
-                rule = f"must be {channels} numbers, one for each channel"
+            if value is None:
+                continue
+            if np.shape(value) != (channels,) or not np.isfinite(value).all():
+                rule = f"must be {channels} finite numbers, one for each channel"
                 raise ValueError(f"ImageFolder({name}={value!r}): {rule}")
         check_switch(skip_damaged, f"ImageFolder(skip_damaged={skip_damaged!r})")
         # Absolute, so that the cache knows it again from another working folder.
@@ -145,6 +153,17 @@ class ImageFolder:
             raise DataError(f"{folder}: no readable picture for {part}; add some")
 
 
+def pictures_in(place: Path) -> list[Path]:
+    """The pictures in a folder and below it, by name; raises `DataError` for none."""
+    from PIL import Image
+
+    known = Image.registered_extensions()
+    found = sorted(file for file in _files(place) if file.suffix.lower() in known)
+    if not found:
+        raise DataError(f"{place}: has no pictures")
+    return found
+
+
 def _parts(folder: Path) -> dict[str, Part]:
     """The files of each part that has a folder; "train" alone if none has."""
     if not folder.is_dir():
@@ -175,13 +194,16 @@ def _parts(folder: Path) -> dict[str, Part]:
             problem = f"class {unknown[0]!r} of {part} is not in train"
             raise DataError(f"{folder}: {problem}; its name must be spelled alike")
     if len(classes) < 2:
+        found = f"only {[*classes][0]!r}" if classes else "none"
         rule = "name a folder that holds two or more, one for each class"
-        raise DataError(f"{folder}: has {len(classes)} folders of pictures; {rule}")
+        raise DataError(f"{folder}: of folders with pictures it has {found}; {rule}")
     return parts
 
 
 def _classes(place: Path, folder: Path) -> Part:
     """The classes in a folder; their files as they are called from another one."""
+    from PIL import Image
+
     found, seen = {}, {}
     for below in _folders(place):
         # Some systems take names apart, é into e and an accent.
@@ -215,6 +237,8 @@ def _files(place: Path) -> Iterator[Path]:
         if _left_out(path.name):
             continue
         if path.is_dir():
+            if path.resolve() in (place.resolve(), *place.resolve().parents):
+                raise DataError(f"{path}: links to a folder above it; remove the link")
             yield from _files(path)
         else:
             yield path
@@ -235,9 +259,9 @@ def _split(
         counts = {part: max(1, round(s * len(files))) for part, s in shares.items()}
         if sum(counts.values()) >= len(files):
             needs = " and ".join(f"{counts[part]} for {part}" for part in counts)
-            problem = f"class {name!r} has {len(files)} pictures, of which {needs}"
-            rule = "would leave none to train on; add some"
-            raise DataError(f"{folder}: {problem} {rule}")
+            problem = f"class {name!r} has too few pictures, {len(files)}"
+            rule = f"{needs} would leave none to train on; add some"
+            raise DataError(f"{folder}: {problem}: {rule}")
         order = rng.permutation(len(files))
         for part, count in counts.items():
             chosen, order = order[:count], order[count:]
@@ -250,11 +274,11 @@ def _report(folder: Path, problems: dict[str, str], skip: bool) -> None:
     lines = [f"\n  {file}: {problem}" for file, problem in problems.items()]
     if len(lines) > 10:
         lines[10:] = [f"\n  and {len(lines) - 10} others"]
-    found = f"{folder}: {len(problems)} files are no pictures"
+    found = f"{folder}: files that cannot be read as pictures: {len(problems)}"
     if not skip:
         rule = "replace or remove them, or leave them out with skip_damaged=True"
         raise DataError(f"{found}; {rule}:{''.join(lines)}")
-    warnings.warn(f"{found} and are left out:{''.join(lines)}", stacklevel=3)
+    warnings.warn(f"{found}; they are left out:{''.join(lines)}", stacklevel=3)
 
 
 def _mean_and_std(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -92,6 +92,8 @@ def graph(network: gluon.Block) -> gluon.Block:
     parameters = list(network.collect_params().values())
     # Once a block is traced, its parts hold it: held here, they would keep it for ever.
     made_of = [*map(ref, blocks), *parameters, *(array.dtype for array in parameters)]
+    # A frozen batch norm makes another graph.
+    made_of += [getattr(b, "_kwargs", {}).get("use_global_stats") for b in blocks]
     with _lock:
         known, traced = _graphs.get(network, (None, None))
         if known != made_of:

@@ -5,15 +5,17 @@ Explained in chapters/densenet_zoo.md.
 
 import os
 import warnings
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from d2l_lite import installation, installed
-from d2l_lite.checks import check_choice, check_integer
+from d2l_lite.checks import check_choice
 from d2l_lite.data.download import cache_folder, fetch
 from d2l_lite.data.picture import middle, rgb
 from d2l_lite.networks import checkpoints
@@ -75,11 +77,16 @@ def checkpoint(name: str) -> Path:
     return target
 
 
-def prepare(image: str | os.PathLike | Image.Image | np.ndarray) -> np.ndarray:
+def prepare(
+    image: str | os.PathLike | Image.Image | np.ndarray,
+    about: Mapping[str, Any] | None = None,
+) -> np.ndarray:
     """A picture as torchvision's networks for ImageNet want it: 1×3×224×224, float32.
 
     Its shorter side is resized to 256 pixels, the middle 224×224 are cut out, and each
-    colour is normalised with the mean and deviation of ImageNet.
+    colour is normalised with the mean and deviation of ImageNet. For a network of one's
+    own, `about` has `size`, `mean` and `std`: as by `ImageFolder` the picture just
+    covers (height, width), and is grey where there is one mean.
 
     Args:
         image: a file, a picture of Pillow, or an H×W×3 array of uint8. Grey and indexed
@@ -99,29 +106,44 @@ def prepare(image: str | os.PathLike | Image.Image | np.ndarray) -> np.ndarray:
         rule = "if that is wrong, hand over an H×W×3 array of uint8"
         warnings.warn(f"{call}: {note}; {rule}", stacklevel=2)
     covered, cut = (SHORTER_SIDE,) * 2, (CROP,) * 2
-    pixels = np.asarray(middle(picture, covered, cut, call))
-    normalised = (np.float32(pixels) / np.float32(255) - MEAN) / DEVIATION
+    mean, deviation = MEAN, DEVIATION
+    if about and about["size"]:
+        covered = cut = about["size"]
+        mean, deviation = np.float32(about["mean"]), np.float32(about["std"])
+        picture = picture.convert("L" if len(mean) == 1 else "RGB")
+    pixels = np.asarray(middle(picture, covered, cut, call), np.float32)
+    pixels = pixels.reshape(*cut, len(mean))
+    normalised = (pixels / np.float32(255) - mean) / deviation
     return np.ascontiguousarray(normalised.transpose(2, 0, 1)[None])
 
 
-def check(shapes: Shapes, top: int) -> None:
-    """Raise `ValueError` unless a network is for ImageNet and has `top` classes."""
-    check_integer(top, 1, len(classes()), f"classify(top={top!r})")
+def about(shapes: Shapes) -> dict[str, Any]:
+    """What `classify` has to know of a network for ImageNet.
+
+    Raises `ValueError` for another network.
+    """
     found = shapes.get("classifier.bias", (0,))[0]
     channels = shapes.get("features.conv0.weight", (0, 0))[1]
     if (found, channels) != (len(classes()), 3):
-        needs = "needs a network of 1000 classes for images of 3 channels"
-        raise ValueError(f"classify: {needs}; this has {found} for {channels}")
+        needs = "1000 classes for images of 3 channels, or a file with its classes"
+        rule = "save(net, path, data=...) writes one"
+        raise ValueError(
+            f"classify: needs a network of {needs} ({rule}); this has {found} for "
+            f"{channels}"
+        )
+    return {"classes": classes(), "mean": MEAN, "std": DEVIATION, "size": None}
 
 
-def ranked(logits: np.ndarray, top: int) -> list[tuple[str, float]]:
-    """The `top` likeliest classes of 1,000 logits and their probabilities."""
+def ranked(
+    logits: np.ndarray, classes: Sequence[str], top: int
+) -> list[tuple[str, float]]:
+    """The `top` likeliest classes of a picture's logits and their probabilities."""
     if not np.isfinite(logits).all():
         raise ValueError("classify: the network's logits are not all finite numbers")
     powers = np.exp(np.float64(logits) - np.max(logits))
     probabilities = powers / powers.sum()
     order = np.argsort(-probabilities, kind="stable")[:top]
-    return [(classes()[label], float(probabilities[label])) for label in order]
+    return [(classes[label], float(probabilities[label])) for label in order]
 
 
 def _call(image: object) -> str:

@@ -92,32 +92,62 @@ def initial(shapes: Shapes, seed: int = 0) -> dict[str, np.ndarray]:
     return drawn
 
 
-def fitted(
-    arrays: Weights, arguments: Mapping[str, Any], seed: int
-) -> tuple[dict[str, np.ndarray], str]:
-    """Weights for the classes and channels of `arguments`, and a line on a new head.
+def adapted(
+    weights: Weights,
+    path: str | Path,
+    in_channels: int | None = None,
+    num_classes: int | None = None,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """The weights of a file for images of other channels, or for other classes.
 
-    A classifier of other classes is drawn as `initial` does; "" where it stays.
+    The classifier for another number of classes is drawn from `seed`, as `initial`
+    does it. One channel in place of several has the sum of their weights.
 
     Raises:
-        WeightsError: other channels than those of the weights, or 1 made of 3.
+        WeightsError: other channels than 1 or those that there are.
     """
-    fit, said, stem = dict(arrays), "", "features.conv0.weight"
-    classes, channels = arguments["num_classes"], arguments["in_channels"]
-    old, found = len(arrays["classifier.weight"]), arrays[stem].shape[1]
-    if channels != found:
-        if (found, channels) != (3, 1):
+    new, stem = dict(weights), weights["features.conv0.weight"]
+    if in_channels not in (None, stem.shape[1]):
+        if in_channels != 1:
             raise WeightsError(
-                f"in_channels={channels}: the network takes {found}; only 3 channels "
-                "can be made 1"
+                f"{path}: its network takes images of {stem.shape[1]} channels; with "
+                f"in_channels={in_channels} it cannot be loaded, only with 1"
             )
-        fit[stem] = arrays[stem].sum(axis=1, keepdims=True)
-    if classes != old:
-        head = [name for name in arrays if name.startswith("classifier.")]
-        shapes = {name: (classes, *arrays[name].shape[1:]) for name in head}
-        fit |= initial(shapes, seed)
-        said = f"A new classifier of {classes} classes, from seed {seed}; it had {old}."
-    return fit, said
+        new["features.conv0.weight"] = stem.sum(axis=1, keepdims=True)
+    head = {name: weights[f"classifier.{name}"].shape for name in ("weight", "bias")}
+    if num_classes not in (None, head["bias"][0]):
+        shapes = {f"classifier.{n}": (num_classes, *s[1:]) for n, s in head.items()}
+        new |= initial(shapes, seed)
+    return new
+
+
+def about(
+    metadata: Mapping[str, Any], arguments: Mapping[str, Any], place: str
+) -> dict[str, Any]:
+    """What metadata say of classes and images, if it fits the network's arguments.
+
+    All of `classes`, `mean`, `std` and `size`, or nothing.
+
+    Raises:
+        WeightsError: they do not fit; `place` opens the message.
+    """
+    lengths = {
+        "classes": arguments["num_classes"],
+        "mean": arguments["in_channels"],
+        "std": arguments["in_channels"],
+        "size": 2,
+    }
+    found = {name: metadata[name] for name in lengths if name in metadata}
+    for name, value in found.items():
+        kind = str if name == "classes" else (int, float)
+        listed = isinstance(value, (list, tuple))
+        if not listed or not all(isinstance(part, kind) for part in value):
+            raise WeightsError(f"{place}: {name} is {value!r}")
+        if len(value) != lengths[name]:
+            rule = f"{len(value)} values of {name} for {lengths[name]}"
+            raise WeightsError(f"{place}: {rule} of the network")
+    return found if len(found) == len(lengths) else {}
 
 
 def save(path: str | Path, weights: Weights, metadata: Mapping[str, Any]) -> None:

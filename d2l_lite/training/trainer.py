@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from d2l_lite.backend import BATCH, Backend, in_batches
+from d2l_lite.backend import BATCH, Backend, Parts, in_batches
 from d2l_lite.checks import (
     check_choice,
     check_integer,
@@ -56,8 +56,8 @@ class Trainer:
     `g += weight_decay * w`, `v = momentum * v + g` and, with `nesterov`,
     `w -= rate * (g + momentum * v)`, else `w -= rate * v`. What is frozen, as
     `count_parameters` says, stays. Running statistics move, but in Keras not those of a
-    frozen batch norm, and in MXNet none before the first layer that learns. See chapter
-    `training`.
+    frozen batch norm, and in MXNet none before the first layer that learns; of what
+    `freeze` names they stay in all four. See chapters `training` and `your_pictures`.
 
     Args:
         max_epochs: times that the training set is gone through.
@@ -66,6 +66,9 @@ class Trainer:
         learning_rate: the schedule's highest rate.
         schedule: "one-cycle", "step" or "constant"; see `d2l_lite.training.schedules`.
         augment: mirror and shift the training images at random.
+        freeze: parts of the network that stay as they are while `fit` trains the
+            others: "features", "denseblock1" or another beginning of a weight's name,
+            or several. Their batch norms compute with their running statistics.
         seed: of the one generator for order and augmentation, and of dropout.
         devices: of this machine, which share each batch in equal parts.
         sync_batch_norm: take batch statistics over all devices, which gives what one
@@ -89,6 +92,7 @@ class Trainer:
     nesterov: bool = True
     weight_decay: float = 1e-4
     augment: bool = False
+    freeze: Parts = None
     seed: int = 0
     devices: int = 1
     sync_batch_norm: bool = True
@@ -115,6 +119,9 @@ class Trainer:
             value = getattr(self, name)
             check(value, *limits, f"Trainer({name}={value!r})")
         check_parts(self.batch_size, self.devices, f"Trainer(devices={self.devices})")
+        if self.freeze and self.devices > 1:
+            call = f"Trainer(freeze={self.freeze!r}, devices={self.devices})"
+            raise ValueError(f"{call}: what is frozen is trained on one device only")
 
     @property
     def primary(self) -> bool:
@@ -141,6 +148,14 @@ class Trainer:
                 framework, the device or the model has not what is asked for.
             TrainingDiverged: a loss is infinite or not a number.
         """
+        if self.freeze and self.backend.efficient(model.features):
+            call = f"Trainer(freeze={self.freeze!r})"
+            rule = "for networks with memory_efficient=False; what is frozen keeps none"
+            raise ValueError(f"{call}: {rule} of its maps for a backward pass")
+        with self.backend.frozen(model, self.freeze, "Trainer"):
+            return self._fit(model, data, keeper)
+
+    def _fit(self, model: Any, data: Any, keeper: Keeper | None) -> History:
         for name in ("train", "validation"):
             if len(getattr(data, name)) == 0:
                 raise ValueError(f"fit: data.{name} holds no images")

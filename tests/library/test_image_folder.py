@@ -305,7 +305,7 @@ def test_damaged_files_are_named_and_left_out_on_demand(tmp_path, monkeypatch, r
     write(folder, bad)
     (folder / "y" / "gone.png").symlink_to(tmp_path / "nowhere")
     bad["y/gone.png"] = None
-    with pytest.raises(DataError, match="7 files are no pictures; replace") as caught:
+    with pytest.raises(DataError, match="as pictures: 7; replace") as caught:
         ImageFolder(folder, 8, 1)
     message = str(caught.value)
     assert "skip_damaged=True" in message and all(name in message for name in bad)
@@ -314,7 +314,7 @@ def test_damaged_files_are_named_and_left_out_on_demand(tmp_path, monkeypatch, r
     assert "y/gone.png: No such file or directory" in message
     reads.clear()
     for _ in range(2):
-        with pytest.warns(UserWarning, match="7 files are no pictures and are left"):
+        with pytest.warns(UserWarning, match="as pictures: 7; they are left out"):
             data = ImageFolder(folder, 8, 1, skip_damaged=True)
         # The good ones are kept; the bad ones are tried again.
         assert sorted(reads) == sorted(name[2:] for name in bad)
@@ -334,17 +334,17 @@ def test_damaged_files_are_named_and_left_out_on_demand(tmp_path, monkeypatch, r
 @pytest.mark.parametrize(
     "files, problem",
     [
-        ({}, "own: has 0 folders of pictures; name a folder"),
+        ({}, "own: of folders with pictures it has none; name a"),
         ({"1.png": grey(1)}, "1.png: lies beside the folders of the classes"),
         (counted("x", "y") | {"1.jpg": b"x"}, "1.jpg: lies beside the folders"),
-        (counted("x"), "has 1 folders of pictures; name a folder that holds two or"),
+        (counted("x"), "it has only 'x'; name a folder that holds two or"),
         (counted("x", "y") | {"z": None}, "z: has no pictures; add some, or remove"),
         (counted("x", "y") | {"z/.a.png": b""}, "z: has no pictures; add some, or"),
         (
             counted("x", "y", each=1),
-            "'x' has 1 pictures, of which 1 for test and 1",
+            "'x' has too few pictures, 1: 1 for test and 1",
         ),
-        (counted("x", "y", each=2), "'x' has 2 pictures, .* would leave none to"),
+        (counted("x", "y", each=2), "'x' has too few pictures, 2: .* would leave none"),
         (
             counted("x", "Cat", "cat"),
             "classes Cat and cat differ in case or in the",
@@ -361,7 +361,10 @@ def test_damaged_files_are_named_and_left_out_on_demand(tmp_path, monkeypatch, r
             counted("train/x", "val/x", "valid/x"),
             "val and valid are both for val",
         ),
-        ({f"{c}/{n}.png": b"" for c in "xy" for n in range(9)}, "18 files are no pict"),
+        (
+            {f"{c}/{n}.png": b"" for c in "xy" for n in range(9)},
+            "pictures: 18; replace",
+        ),
     ],
 )
 def test_bad_folders(files, problem, tmp_path):
@@ -378,6 +381,9 @@ def test_a_class_that_damage_has_emptied(tmp_path):
     problem = "'y' has no readable picture to train on"
     with pytest.warns(UserWarning), pytest.raises(DataError, match=problem):
         ImageFolder(folder, 8, 1, skip_damaged=True)
+    (folder / "y" / "loop").symlink_to(folder)
+    with pytest.raises(DataError, match="y/loop: links to a folder above it"):
+        ImageFolder(folder, 8, 1)
     with pytest.raises(DataError, match="nowhere: there is no such folder"):
         ImageFolder(tmp_path / "nowhere")
 
@@ -391,8 +397,13 @@ def test_a_class_that_damage_has_emptied(tmp_path):
         ({"validation": 0}, "validation=0.*above 0 and below 1"),
         ({"test": 5}, "test=5.*above 0 and below 1"),
         ({"seed": -1}, "seed=-1"),
-        ({"mean": 0.5}, "mean=0.5.*must be 3 numbers"),
-        ({"std": (1, 1)}, r"std=\(1, 1\).*must be 3 numbers, one for each channel"),
+        ({"size": 12_000}, "size=.*must have at most 134,217,728 pixels"),
+        ({"mean": (0.1, 0.2, float("nan"))}, "mean=.*must be 3 finite numbers"),
+        ({"mean": 0.5}, "mean=0.5.*must be 3 finite"),
+        (
+            {"std": (1, 1)},
+            r"std=\(1, 1\).*must be 3 finite numbers, one for",
+        ),
         ({"std": (1, 1, 0)}, "std .*must be positive"),
         ({"skip_damaged": 1}, "skip_damaged=1"),
     ],

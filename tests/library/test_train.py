@@ -15,6 +15,7 @@ from runs import finished
 
 from d2l_lite.__main__ import main
 from d2l_lite.command import command_line, compare, environment, train_options
+from d2l_lite.networks import weights
 from d2l_lite.training.history import History
 from d2l_lite.training.state import TrainingDiverged
 
@@ -77,7 +78,8 @@ def test_the_papers_recipe_is_the_default(dataset):
     assert (found["momentum"], found["nesterov"]) == (0.9, True)
     digits = dataset == "svhn"
     assert found["epochs"] == (40 if digits else 300)
-    assert found["validation"] == (6000 if digits else 5000)
+    held_out = {"svhn": 6000, "folder": 0.1}
+    assert found["validation"] == held_out.get(dataset, 5000)
     # Dropout where the images are not augmented.
     assert found["augment"] is not digits
     assert found["dropout"] == (0.2 if digits else 0)
@@ -146,7 +148,8 @@ def test_a_run_and_what_it_leaves(train, tmp_path, data):
         "result.json",
         "state.safetensors",
     ]
-    assert set(chosen(folder)) == set(train_options.NAMES)
+    optional = {"freeze", "size", "weights"}
+    assert set(chosen(folder)) == set(train_options.NAMES) - optional
     assert (chosen(folder)["seed"], chosen(folder)["augment"]) == (4, False)
     history = History.from_csv(folder / "history.csv")
     result = json.loads((folder / "result.json").read_text())
@@ -598,3 +601,45 @@ def test_what_the_documented_commands_write_is_ignored():
     command = ["git", "check-ignore", "--no-index", *paths]
     ignored = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ignored.stdout.splitlines() == paths
+
+
+# --- from weights that there are ----------------------------------------------------
+
+
+def test_training_goes_on_from_a_file_with_frozen_features(train, tmp_path):
+    assert train(epochs=1)[0] == 0
+    body = tmp_path / "run" / "best.safetensors"
+    status, _, errors = train(
+        out="fine", weights=body, freeze="features", epochs=1, learning_rate=0.01
+    )
+    assert status == 0, errors
+    before, after = (
+        weights.load(body),
+        weights.load(tmp_path / "fine" / "best.safetensors"),
+    )
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert changed == {"classifier.weight", "classifier.bias"}
+    assert chosen(tmp_path / "fine")["freeze"] == "features"
+    # It goes on as it began, and is no longer the same with another part frozen.
+    again = {"out": "fine", "weights": body, "epochs": 1, "learning_rate": 0.01}
+    assert train("--resume", freeze="features", **again)[0] == 0
+    status, _, errors = train("--resume", freeze="conv0", **again)
+    assert status == 2
+    assert "freeze is 'features' there, not 'conv0'" in errors
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"weights": "nowhere.safetensors"}, "nowhere.safetensors"),
+        ({"freeze": "head"}, "--freeze head: the model has no such part"),
+        ({"weights": "densenet121", "dropout": 0.2}, "--dropout 0.2: with weights"),
+        ({"network": "densenet-small", "weights": "w.safetensors"}, "holds densenet,"),
+    ],
+)
+def test_weights_and_parts_that_do_not_fit(train, tmp_path, given, message):
+    d2l("pytorch").save(d2l("pytorch").build("densenet"), tmp_path / "w.safetensors")
+    status, _, errors = train(**given)
+    assert status in (1, 2)
+    assert message in errors
+    assert not list(tmp_path.glob("run/*.safetensors"))

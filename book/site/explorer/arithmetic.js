@@ -2,31 +2,20 @@
 (() => {
   "use strict";
 
+  const { network } = window;
+
   // Sums are BigInt: multiply-adds of large networks pass 2^53.
   const times = (...factors) => factors.reduce((a, b) => a * BigInt(b), 1n);
 
-  // Convolutions behind their normalisations: [channels read, channels made, kernel].
+  // Convolutions behind their normalisations, of layers as network.js lists them.
   const units = (list, bias) => {
     let weights = 0n;
     let others = 0n;
-    for (const [read, made, kernel] of list) {
+    for (const { read, made, kernel } of list.flatMap((layer) => layer.convolutions)) {
       weights += times(read, made, kernel, kernel);
       others += BigInt(2 * read + (bias ? made : 0));
     }
     return { weights, parameters: weights + others };
-  };
-
-  // The sides of an image from stage to stage, until the last block or until it is gone.
-  const sides = ({ small_inputs: small, block_config: config }, size) => {
-    const chain = [size];
-    if (!small) {
-      chain.push(Math.floor((size + 1) / 2));
-      chain.push(Math.floor((chain[1] + 1) / 2));
-    }
-    for (let i = 1; i < config.length && chain.at(-1) > 0; i += 1) {
-      chain.push(Math.floor(chain.at(-1) / 2));
-    }
-    return chain;
   };
 
   // Why the library would refuse the network, in its words; "" if it would not.
@@ -49,6 +38,7 @@
   // The stages of a network that `reason` has nothing against. Bytes are of one image.
   const stages = (given, size) => {
     const { growth_rate: growth, bias, small_inputs: small } = given;
+    const layersOf = network.layers(given);
     const rows = [];
     let read = given.in_channels;
     let side = size;
@@ -62,8 +52,8 @@
       side = after;
     };
 
-    const stem = given.init_features;
-    const weights = times(read, stem, small ? 9 : 49);
+    const [{ made: stem, convolutions: [{ kernel }] }] = layersOf;
+    const weights = times(read, stem, kernel, kernel);
     const parameters = weights + BigInt(bias ? stem : 0);
     if (small) {
       const multiplyAdds = times(weights, side, side);
@@ -82,22 +72,17 @@
     }
     given.block_config.forEach((layers, index) => {
       if (index > 0) {
-        const made = Math.floor(read * given.compression);
-        const unit = units([[read, made, 1]], bias);
+        const transition = layersOf.find(({ kind, block }) => kind === "transition" && block === index);
+        const { made } = transition;
+        const unit = units([transition], bias);
         add("transition", `transition ${index}`, made, Math.floor(side / 2), {
           parameters: unit.parameters,
           multiplyAdds: times(unit.weights, side, side),
           kept: times(2, read, side, side),
         });
       }
-      const list = [];
-      let copies = 0n;
-      for (let i = 0; i < layers; i += 1) {
-        const width = read + i * growth;
-        copies += BigInt(2 * width);
-        if (given.bottleneck) list.push([width, 4 * growth, 1], [4 * growth, growth, 3]);
-        else list.push([width, growth, 3]);
-      }
+      const list = layersOf.filter(({ kind, block }) => kind === "layer" && block === index + 1);
+      const copies = list.reduce((sum, layer) => sum + BigInt(2 * layer.read), 0n);
       const unit = units(list, bias);
       const inner = BigInt(given.bottleneck ? 8 * growth * layers : 0);
       const features = BigInt(read + (layers - 1) * growth);
@@ -136,5 +121,5 @@
     return Object.fromEntries(keys.map((key) => [key, sum(key)]));
   };
 
-  window.explorer = { keptByLayer, reason, sides, stages, totals };
+  window.explorer = { keptByLayer, reason, sides: network.sides, stages, totals };
 })();
