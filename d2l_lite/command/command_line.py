@@ -138,6 +138,8 @@ class Convert:
         entry: where the network is in IN, if IN holds several.
         epsilon: that of the checkpoint's batch norm.
         dropout: with which the network is trained on.
+        num_classes: those of the last layer that a network without one is given.
+        seed: from which that layer is drawn.
     """
 
     source: Annotated[Positional[Path], arg(metavar="IN")]
@@ -145,11 +147,12 @@ class Convert:
     entry: Annotated[str | None, arg(metavar="NAME")] = None
     epsilon: float = checkpoints.EPSILON
     dropout: Annotated[float | None, arg(metavar="RATE")] = None
+    num_classes: Annotated[int | None, arg(metavar="K")] = None
+    seed: int = 0
 
     def run(self) -> str:
-        choices = self.entry, self.epsilon, self.dropout
         with options_named():
-            arrays, metadata = checkpoints.convert(self.source, self.target, *choices)
+            arrays, metadata = checkpoints.convert(**vars(self))
         found = [
             f", {key} {metadata[key]}"
             for key in ("entry", "head", "others")
@@ -158,6 +161,8 @@ class Convert:
         return (
             f"{self.target}: {metadata['network']}, {_trainable(arrays):,} trainable "
             f"parameters, from {self.source}{''.join(found)}\n"
+            f"names as in {metadata['layout']}: {len(arrays)} arrays; left out: "
+            f"{metadata.get('left', 'none')}\n"
             + checkpoints.assumed(metadata["arguments"], self.epsilon)
         )
 

@@ -1,9 +1,10 @@
-"""Checkpoints of torchvision, timm and training scripts as canonical weights.
+"""Checkpoints of other projects and of training scripts as canonical weights.
 
 The canonical names are explained in chapters/four_frameworks.md.
 """
 
 import io
+import itertools
 import re
 import shlex
 import warnings
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from d2l_lite import installation
-from d2l_lite.checks import check_real
+from d2l_lite.checks import check_integer, check_real
 from d2l_lite.networks import weights, zoo
 from d2l_lite.networks.file_kinds import PYTORCH, other_kind
 from d2l_lite.networks.weights import WeightsError
@@ -24,18 +25,69 @@ Arrays = dict[str, np.ndarray]
 WRAPPERS = re.compile(
     r"(?<![^.])(?:module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
 )
-# torchvision's published files are older than the names in its code.
-OLD_STYLE = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d\.)")
 CANONICAL = re.compile(
     r"(?:features\.(?:conv0|norm0|norm5|denseblock\d+\.denselayer\d+\.(?:norm|conv)[12]"
     r"|transition\d+\.(?:norm|conv))|classifier)\.\w+$"
 )
 COUNTERS = ("num_batches_tracked", "n_averaged")
-# The first array of every DenseNet; what stands before it stands before all of them.
-STEM = "features.conv0.weight"
 AVERAGED = re.compile(r"(?:^|[._])(?:ema|swa|averaged?)(?:[._]|$)", re.IGNORECASE)
 # Of the book's batch norm.
 EPSILON = 1e-5
+
+
+class Layout(NamedTuple):
+    """How a project names a DenseNet's layers.
+
+    What stands before the name `mark` stands before all; `rules` (pattern: canonical
+    name) follow one another, and `+` before a number adds one to it. `newest_first`:
+    a layer's features stand before those that it reads. `other`: why no network of the
+    book computes the same.
+    """
+
+    project: str
+    mark: str
+    rules: Mapping[str, str]
+    newest_first: bool = False
+    other: str = ""
+
+
+# torchvision's published files, and gpleiss', are older than the names in its code.
+TORCHVISION = {r"(denselayer\d+\.(?:norm|conv))\.(\d\.)": r"\1\2"}
+SCRIPTS = {
+    r"^conv1\.": "features.conv0.",
+    r"^(?:dense|block)(\d+)\.(?:layer\.)?(\d+)": r"features.denseblock\1.denselayer+\2",
+    r"^trans(\d+)\.(bn|conv)1?\.": r"features.transition\1.\2.",
+    r"^bn1?\.": "features.norm5.",
+    r"\.bn(\d?\.)": r".norm\1",
+}
+# If several fit, the last is taken.
+LAYOUTS = (
+    # pytorch/vision torchvision/models/densenet.py; timm and torchxrayvision follow it.
+    Layout("torchvision", "features.conv0.weight", TORCHVISION),
+    # Project-MONAI/MONAI monai/networks/nets/densenet.py
+    Layout(
+        "MONAI",
+        "features.denseblock1.denselayer1.layers.norm1.weight",
+        {r"(denselayer\d+)\.layers\.": r"\1."},
+    ),
+    # gpleiss/efficient_densenet_pytorch models/densenet.py
+    Layout(
+        "efficient_densenet_pytorch",
+        "features.norm_final.weight",
+        TORCHVISION | {r"^features\.norm_final\.": "features.norm5."},
+    ),
+    # andreasveit/densenet-pytorch and bamos/densenet.pytorch, densenet.py in both
+    Layout("densenet-pytorch", "trans1.bn1.weight", SCRIPTS),
+    # kuangliu/pytorch-cifar models/densenet.py
+    Layout("pytorch-cifar", "trans1.bn.weight", SCRIPTS, newest_first=True),
+    # weiaicunzai/pytorch-cifar100 models/densenet.py
+    Layout(
+        "pytorch-cifar100",
+        "features.transition_layer_0.down_sample.0.weight",
+        {},
+        other="its transitions have no ReLU between batch norm and convolution",
+    ),
+)
 
 
 class Found(NamedTuple):
@@ -44,20 +96,29 @@ class Found(NamedTuple):
     place: str
     prefix: str
     entries: Mapping[str, Any]
+    layout: Layout
 
 
-def read(path: str | Path, entry: str | None = None) -> tuple[Arrays, dict[str, Any]]:
+def read(
+    path: str | Path,
+    entry: str | None = None,
+    num_classes: int | None = None,
+    seed: int = 0,
+) -> tuple[Arrays, dict[str, Any]]:
     """The canonical arrays in a DenseNet's checkpoint, and what is known of them.
 
     The content tells whether it is a safetensors file or one of PyTorch. Types stay,
     but bfloat16, which NumPy does not know, becomes float32. What is known: `network`,
     `arguments`, `framework`, and what the file says beside; `entry` where the network
-    is not all of the file, `others` in it, `head` if that has a name of its own.
+    is not all of the file, `others` in it, `head` if that has a name of its own,
+    `layout` (the project whose names it has), `left` (arrays that are no layer's).
 
     Args:
         path: the file.
         entry: the network to read if there are several; of two the averaged one if
             None.
+        num_classes: of the last layer that a network without one is given.
+        seed: from which that layer is drawn.
 
     Raises:
         WeightsError: the file is of another kind, damaged, not a DenseNet's, or its
@@ -75,7 +136,9 @@ def read(path: str | Path, entry: str | None = None) -> tuple[Arrays, dict[str, 
         known = ", ".join(map(shlex.quote, found))
         if not found:
             seen = "; ".join(_seen(content)) or "no arrays"
-            problem = f"not the weights of a DenseNet: no {STEM}; found {seen}"
+            problem = (
+                f"not the weights of a DenseNet: no {LAYOUTS[0].mark}; found {seen}"
+            )
         elif entry is None:
             problem = f"holds several networks: choose an entry: {known}"
         else:
@@ -85,9 +148,17 @@ def read(path: str | Path, entry: str | None = None) -> tuple[Arrays, dict[str, 
         metadata["entry"] = chosen.place
     if others := [place for place in found if place != chosen.place]:
         metadata["others"] = ", ".join(map(shlex.quote, others))
+    if chosen.layout.other:
+        problem = f"{chosen.layout.other}, which no network of the book computes"
+        raise WeightsError(f"{path}: as in {chosen.layout.project}, {problem}")
     beside = [n.prefix for n in found.values() if n.entries is chosen.entries]
     arrays = _arrays(chosen, beside, path)
-    if head := _head(arrays):
+    metadata["layout"] = chosen.layout.project
+    # Buffers of the whole network, as torchxrayvision's `op_threshs`.
+    if left := [name for name in arrays if "." not in name]:
+        metadata["left"] = ", ".join(left)
+    arrays = {name: arrays[name] for name in arrays if name not in left}
+    if head := _head(arrays, num_classes, seed, path):
         metadata["head"] = head
     try:
         shapes = {name: array.shape for name, array in arrays.items()}
@@ -106,6 +177,8 @@ def convert(
     entry: str | None = None,
     epsilon: float = EPSILON,
     dropout: float | None = None,
+    num_classes: int | None = None,
+    seed: int = 0,
 ) -> tuple[Arrays, dict[str, Any]]:
     """Write a checkpoint as float32 canonical weights, which `load` reads everywhere.
 
@@ -120,6 +193,8 @@ def convert(
             added to the running variances, which gives the same logits; training goes
             on with 1e-5.
         dropout: with which the network is trained on; the metadata's, or 0, if None.
+        num_classes: as for `read`.
+        seed: as for `read`.
 
     Raises:
         WeightsError: a file that `read` refuses, every entry that does not fit, or one
@@ -127,7 +202,14 @@ def convert(
         ValueError: `epsilon` or `dropout` is out of its range.
     """
     check_real(epsilon, 0, np.inf, f"convert(epsilon={epsilon!r})", above=True)
-    arrays, metadata = read(source, entry)
+    arrays, metadata = read(source, entry, num_classes, seed)
+    for name, array in arrays.items():
+        if not CANONICAL.match(name):
+            rule = "is no layer of the book's DenseNet, which cannot compute the same"
+            raise WeightsError(f"{source}: {name.rpartition('.')[0]} {rule}")
+        if np.ndim(array) in (3, 5):
+            rule = f"a {np.ndim(array) - 2}-D convolution; the book's are 2-D"
+            raise WeightsError(f"{source}: {name} is {rule}")
     if dropout is not None:
         metadata["arguments"]["dropout"] = dropout
     shapes = zoo.shapes(zoo.checked(metadata["arguments"], "convert"))
@@ -136,6 +218,8 @@ def convert(
     except WeightsError as error:
         raise WeightsError(f"{source}: {error}") from None
     weights.check_values(arrays, source)
+    if any(k.newest_first and k.project == metadata["layout"] for k in LAYOUTS):
+        _oldest_first(arrays, metadata["arguments"])
     if epsilon != EPSILON:
         for name, array in arrays.items():
             if name.endswith("running_var"):
@@ -210,11 +294,12 @@ def _mappings(content: Mapping[Any, Any], place: str = "") -> Iterator[tuple]:
 
 def _networks(content: Mapping[Any, Any]) -> Iterator[Found]:
     for place, entries in _mappings(content):
-        for name in entries:
-            start, stem, end = WRAPPERS.sub("", str(name)).rpartition(STEM)
-            if stem and not end and (not start or start.endswith(".")):
+        names = [WRAPPERS.sub("", str(name)) for name in entries]
+        for layout, name in itertools.product(LAYOUTS, names):
+            start, mark, end = name.rpartition(layout.mark)
+            if mark and not end and (not start or start.endswith(".")):
                 named = ".".join(filter(None, (place, start.rstrip("."))))
-                yield Found(named, start, entries)
+                yield Found(named, start, entries, layout)
 
 
 def _arrays(found: Found, prefixes: list[str], path: str | Path) -> Arrays:
@@ -227,7 +312,10 @@ def _arrays(found: Found, prefixes: list[str], path: str | Path) -> Arrays:
         is_array = hasattr(value, "dtype") and not name.endswith(COUNTERS)
         if not is_array or owner != found.prefix:
             continue
-        name = OLD_STYLE.sub(r"\1\2", name.removeprefix(found.prefix))
+        name = name.removeprefix(found.prefix)
+        for pattern, canonical in found.layout.rules.items():
+            name = re.sub(pattern, canonical, name)
+        name = re.sub(r"\+(\d+)", lambda number: str(int(number[1]) + 1), name)
         if name in arrays:
             raise WeightsError(f"{path}: two entries for {name}")
         try:
@@ -242,19 +330,58 @@ def _numpy(tensor: Any) -> np.ndarray:
     return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
 
 
-def _head(arrays: Arrays) -> str:
-    """Give the one linear layer behind the features, if any, its name; returns its old.
+def _head(arrays: Arrays, num_classes: int | None, seed: int, path: str | Path) -> str:
+    """Give the one linear layer behind the features its name; returns its old.
 
-    Fine-tuned networks have `classifier.1`, behind a dropout, or `fc`.
+    Fine-tuned networks have `classifier.1`, behind a dropout, or `fc`. A bias that is
+    missing is zero; a layer that is missing is drawn.
     """
     beside = [name for name in arrays if not name.startswith("features.")]
+    last = arrays.get("features.norm5.weight")
+    if not beside and last is not None:
+        if num_classes is None:
+            rule = "ends without a last layer: --num-classes gives it a new one"
+            raise WeightsError(f"{path}: {rule}")
+        check_integer(num_classes, 1, None, f"convert(num_classes={num_classes!r})")
+        check_integer(seed, 0, None, f"convert(seed={seed!r})")
+        shapes = {"classifier.weight": (num_classes, last.size)}
+        arrays |= weights.initial(shapes | {"classifier.bias": (num_classes,)}, seed)
+        return f"new, for {num_classes} classes, from seed {seed}"
+    if num_classes is not None:
+        raise WeightsError(
+            f"{path}: has a last layer; --num-classes is for one without"
+        )
     old = beside[0].rpartition(".")[0] if beside else ""
-    pair = [f"{old}.weight", f"{old}.bias"]
-    if old == "classifier" or sorted(beside) != sorted(pair):
+    pair = f"{old}.weight", f"{old}.bias"
+    if not set(beside) <= set(pair) or pair[0] not in beside:
         return ""
-    for name in pair:
-        arrays[f"classifier{name.removeprefix(old)}"] = arrays.pop(name)
-    return old
+    weight = arrays.pop(pair[0])
+    arrays["classifier.weight"] = weight
+    arrays["classifier.bias"] = arrays.pop(pair[1], np.zeros(len(weight), weight.dtype))
+    named = "" if old == "classifier" else old
+    return named if len(beside) == 2 else f"{old} (without bias: zeros)"
+
+
+def _oldest_first(arrays: Arrays, arguments: Mapping[str, Any]) -> None:
+    """[newest, …, first, input] to [input, first, …, newest], where a block is read."""
+    growth = arguments["growth_rate"]
+    config = arguments["block_config"]
+    for block, num_layers in enumerate(config, start=1):
+        layers = f"features\\.denseblock{block}\\.denselayer"
+        readers = [f"{layers}{n + 1}\\.(norm1|conv1)" for n in range(num_layers)]
+        end = r"(features\.norm5|classifier)"
+        if block < len(config):
+            end = f"features\\.transition{block}\\."
+        for number, reader in enumerate([*readers, end]):
+            for name, array in arrays.items():
+                outputs = name.endswith("classifier.bias")
+                if outputs or not re.match(reader, name):
+                    continue
+                axis = min(array.ndim - 1, 1)
+                new = number * growth
+                groups = np.arange(new).reshape(number, growth)[::-1]
+                order = [*range(new, array.shape[axis]), *groups.ravel()]
+                arrays[name] = array.take(order, axis)
 
 
 def _seen(content: Mapping[Any, Any]) -> Iterator[str]:
