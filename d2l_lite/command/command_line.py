@@ -138,8 +138,6 @@ class Convert:
         entry: where the network is in IN, if IN holds several.
         epsilon: that of the checkpoint's batch norm.
         dropout: with which the network is trained on.
-        num_classes: those of the last layer that a network without one is given.
-        seed: from which that layer is drawn.
     """
 
     source: Annotated[Positional[Path], arg(metavar="IN")]
@@ -147,8 +145,6 @@ class Convert:
     entry: Annotated[str | None, arg(metavar="NAME")] = None
     epsilon: float = checkpoints.EPSILON
     dropout: Annotated[float | None, arg(metavar="RATE")] = None
-    num_classes: Annotated[int | None, arg(metavar="K")] = None
-    seed: int = 0
 
     def run(self) -> str:
         with options_named():

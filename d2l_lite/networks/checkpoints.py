@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from d2l_lite import installation
-from d2l_lite.checks import check_integer, check_real
+from d2l_lite.checks import check_real
 from d2l_lite.networks import weights, zoo
 from d2l_lite.networks.file_kinds import PYTORCH, other_kind
 from d2l_lite.networks.weights import WeightsError
@@ -35,59 +35,34 @@ AVERAGED = re.compile(r"(?:^|[._])(?:ema|swa|averaged?)(?:[._]|$)", re.IGNORECAS
 EPSILON = 1e-5
 
 
-class Layout(NamedTuple):
-    """How a project names a DenseNet's layers.
-
-    What stands before the name `mark` stands before all; `rules` (pattern: canonical
-    name) follow one another, and `+` before a number adds one to it. `newest_first`:
-    a layer's features stand before those that it reads. `other`: why no network of the
-    book computes the same.
-    """
-
-    project: str
-    mark: str
-    rules: Mapping[str, str]
-    newest_first: bool = False
-    other: str = ""
-
-
-# torchvision's published files, and gpleiss', are older than the names in its code.
-TORCHVISION = {r"(denselayer\d+\.(?:norm|conv))\.(\d\.)": r"\1\2"}
-SCRIPTS = {
+# From other names to canonical ones, each after the other; `+` before a number adds 1.
+RULES = {
+    # torchvision's published files, and gpleiss', are older than the names in its code.
+    r"(denselayer\d+\.(?:norm|conv))\.(\d\.)": r"\1\2",
+    r"(denselayer\d+\.)layers\.": r"\1",
+    r"^features\.norm_final\.": "features.norm5.",
     r"^conv1\.": "features.conv0.",
     r"^(?:dense|block)(\d+)\.(?:layer\.)?(\d+)": r"features.denseblock\1.denselayer+\2",
     r"^trans(\d+)\.(bn|conv)1?\.": r"features.transition\1.\2.",
     r"^bn1?\.": "features.norm5.",
     r"\.bn(\d?\.)": r".norm\1",
 }
-# If several fit, the last is taken.
-LAYOUTS = (
+# By a name in it, whose project a layout is; what stands before that name stands before
+# all. If several fit, the last is taken.
+LAYOUTS = {
     # pytorch/vision torchvision/models/densenet.py; timm and torchxrayvision follow it.
-    Layout("torchvision", "features.conv0.weight", TORCHVISION),
+    (STEM := "features.conv0.weight"): "torchvision",
     # Project-MONAI/MONAI monai/networks/nets/densenet.py
-    Layout(
-        "MONAI",
-        "features.denseblock1.denselayer1.layers.norm1.weight",
-        {r"(denselayer\d+)\.layers\.": r"\1."},
-    ),
+    "features.denseblock1.denselayer1.layers.norm1.weight": "MONAI",
     # gpleiss/efficient_densenet_pytorch models/densenet.py
-    Layout(
-        "efficient_densenet_pytorch",
-        "features.norm_final.weight",
-        TORCHVISION | {r"^features\.norm_final\.": "features.norm5."},
-    ),
+    "features.norm_final.weight": "efficient_densenet_pytorch",
     # andreasveit/densenet-pytorch and bamos/densenet.pytorch, densenet.py in both
-    Layout("densenet-pytorch", "trans1.bn1.weight", SCRIPTS),
+    "trans1.bn1.weight": "densenet-pytorch",
     # kuangliu/pytorch-cifar models/densenet.py
-    Layout("pytorch-cifar", "trans1.bn.weight", SCRIPTS, newest_first=True),
+    "trans1.bn.weight": (NEWEST_FIRST := "pytorch-cifar"),
     # weiaicunzai/pytorch-cifar100 models/densenet.py
-    Layout(
-        "pytorch-cifar100",
-        "features.transition_layer_0.down_sample.0.weight",
-        {},
-        other="its transitions have no ReLU between batch norm and convolution",
-    ),
-)
+    "features.transition_layer_0.down_sample.0.weight": (NO_RELU := "pytorch-cifar100"),
+}
 
 
 class Found(NamedTuple):
@@ -96,14 +71,12 @@ class Found(NamedTuple):
     place: str
     prefix: str
     entries: Mapping[str, Any]
-    layout: Layout
+    layout: str
 
 
 def read(
     path: str | Path,
     entry: str | None = None,
-    num_classes: int | None = None,
-    seed: int = 0,
 ) -> tuple[Arrays, dict[str, Any]]:
     """The canonical arrays in a DenseNet's checkpoint, and what is known of them.
 
@@ -117,8 +90,6 @@ def read(
         path: the file.
         entry: the network to read if there are several; of two the averaged one if
             None.
-        num_classes: of the last layer that a network without one is given.
-        seed: from which that layer is drawn.
 
     Raises:
         WeightsError: the file is of another kind, damaged, not a DenseNet's, or its
@@ -136,9 +107,7 @@ def read(
         known = ", ".join(map(shlex.quote, found))
         if not found:
             seen = "; ".join(_seen(content)) or "no arrays"
-            problem = (
-                f"not the weights of a DenseNet: no {LAYOUTS[0].mark}; found {seen}"
-            )
+            problem = f"not the weights of a DenseNet: no {STEM}; found {seen}"
         elif entry is None:
             problem = f"holds several networks: choose an entry: {known}"
         else:
@@ -148,17 +117,22 @@ def read(
         metadata["entry"] = chosen.place
     if others := [place for place in found if place != chosen.place]:
         metadata["others"] = ", ".join(map(shlex.quote, others))
-    if chosen.layout.other:
-        problem = f"{chosen.layout.other}, which no network of the book computes"
-        raise WeightsError(f"{path}: as in {chosen.layout.project}, {problem}")
+    if chosen.layout == NO_RELU:
+        other = "its transitions have no ReLU: no network of the book is the same"
+        raise WeightsError(f"{path}: as in {NO_RELU}, {other}")
     beside = [n.prefix for n in found.values() if n.entries is chosen.entries]
     arrays = _arrays(chosen, beside, path)
-    metadata["layout"] = chosen.layout.project
-    # Buffers of the whole network, as torchxrayvision's `op_threshs`.
-    if left := [name for name in arrays if "." not in name]:
+    metadata["layout"] = chosen.layout
+    # Neither features nor of a layer: torchxrayvision's `op_threshs`, a loss's weights.
+    beyond = [name for name in arrays if not name.startswith("features.")]
+    left = [n for n in beyond if f"{n.rpartition('.')[0]}.weight" not in arrays]
+    if left:
         metadata["left"] = ", ".join(left)
-    arrays = {name: arrays[name] for name in arrays if name not in left}
-    if head := _head(arrays, num_classes, seed, path):
+        arrays = {name: arrays[name] for name in arrays if name not in left}
+    if beyond == left and "features.norm5.weight" in arrays:
+        rule = "add classifier.weight, of shape (classes, features), to its arrays"
+        raise WeightsError(f"{path}: a DenseNet without a last layer: {rule}")
+    if head := _head(arrays):
         metadata["head"] = head
     try:
         shapes = {name: array.shape for name, array in arrays.items()}
@@ -177,8 +151,6 @@ def convert(
     entry: str | None = None,
     epsilon: float = EPSILON,
     dropout: float | None = None,
-    num_classes: int | None = None,
-    seed: int = 0,
 ) -> tuple[Arrays, dict[str, Any]]:
     """Write a checkpoint as float32 canonical weights, which `load` reads everywhere.
 
@@ -193,8 +165,6 @@ def convert(
             added to the running variances, which gives the same logits; training goes
             on with 1e-5.
         dropout: with which the network is trained on; the metadata's, or 0, if None.
-        num_classes: as for `read`.
-        seed: as for `read`.
 
     Raises:
         WeightsError: a file that `read` refuses, every entry that does not fit, or one
@@ -202,14 +172,12 @@ def convert(
         ValueError: `epsilon` or `dropout` is out of its range.
     """
     check_real(epsilon, 0, np.inf, f"convert(epsilon={epsilon!r})", above=True)
-    arrays, metadata = read(source, entry, num_classes, seed)
+    arrays, metadata = read(source, entry)
     for name, array in arrays.items():
-        if not CANONICAL.match(name):
-            rule = "is no layer of the book's DenseNet, which cannot compute the same"
-            raise WeightsError(f"{source}: {name.rpartition('.')[0]} {rule}")
-        if np.ndim(array) in (3, 5):
-            rule = f"a {np.ndim(array) - 2}-D convolution; the book's are 2-D"
-            raise WeightsError(f"{source}: {name} is {rule}")
+        if not CANONICAL.match(name) or array.ndim not in (1, 2, 4):
+            layer, shape = name.rpartition(".")[0], "×".join(map(str, array.shape))
+            rule = f"with weights of {shape}, is no layer of the book's DenseNet"
+            raise WeightsError(f"{source}: {layer}, {rule}")
     if dropout is not None:
         metadata["arguments"]["dropout"] = dropout
     shapes = zoo.shapes(zoo.checked(metadata["arguments"], "convert"))
@@ -218,8 +186,9 @@ def convert(
     except WeightsError as error:
         raise WeightsError(f"{source}: {error}") from None
     weights.check_values(arrays, source)
-    if any(k.newest_first and k.project == metadata["layout"] for k in LAYOUTS):
+    if metadata["layout"] == NEWEST_FIRST:
         _oldest_first(arrays, metadata["arguments"])
+        metadata["layout"] += ", where new features come first: put in the book's order"
     if epsilon != EPSILON:
         for name, array in arrays.items():
             if name.endswith("running_var"):
@@ -262,8 +231,11 @@ def _content(path: str | Path) -> tuple[Mapping[Any, Any], dict[str, Any]]:
         return arrays, {"framework": said} | metadata
     kind = other_kind(content, path)
     if not kind.startswith(PYTORCH):
-        rule = kind or "neither a safetensors nor a PyTorch file"
-        raise WeightsError(f"{path}: {rule}")
+        rule = (
+            "neither a safetensors nor a PyTorch file; load weights of Keras, Flax or "
+            "MXNet into the book's network there, and write that with d2l.save"
+        )
+        raise WeightsError(f"{path}: {kind or rule}")
     try:
         import torch
     except ImportError:
@@ -295,11 +267,11 @@ def _mappings(content: Mapping[Any, Any], place: str = "") -> Iterator[tuple]:
 def _networks(content: Mapping[Any, Any]) -> Iterator[Found]:
     for place, entries in _mappings(content):
         names = [WRAPPERS.sub("", str(name)) for name in entries]
-        for layout, name in itertools.product(LAYOUTS, names):
-            start, mark, end = name.rpartition(layout.mark)
+        for known, name in itertools.product(LAYOUTS, names):
+            start, mark, end = name.rpartition(known)
             if mark and not end and (not start or start.endswith(".")):
                 named = ".".join(filter(None, (place, start.rstrip("."))))
-                yield Found(named, start, entries, layout)
+                yield Found(named, start, entries, LAYOUTS[known])
 
 
 def _arrays(found: Found, prefixes: list[str], path: str | Path) -> Arrays:
@@ -313,7 +285,7 @@ def _arrays(found: Found, prefixes: list[str], path: str | Path) -> Arrays:
         if not is_array or owner != found.prefix:
             continue
         name = name.removeprefix(found.prefix)
-        for pattern, canonical in found.layout.rules.items():
+        for pattern, canonical in RULES.items():
             name = re.sub(pattern, canonical, name)
         name = re.sub(r"\+(\d+)", lambda number: str(int(number[1]) + 1), name)
         if name in arrays:
@@ -330,58 +302,43 @@ def _numpy(tensor: Any) -> np.ndarray:
     return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
 
 
-def _head(arrays: Arrays, num_classes: int | None, seed: int, path: str | Path) -> str:
+def _head(arrays: Arrays) -> str:
     """Give the one linear layer behind the features its name; returns its old.
 
     Fine-tuned networks have `classifier.1`, behind a dropout, or `fc`. A bias that is
-    missing is zero; a layer that is missing is drawn.
+    missing is zero.
     """
     beside = [name for name in arrays if not name.startswith("features.")]
-    last = arrays.get("features.norm5.weight")
-    if not beside and last is not None:
-        if num_classes is None:
-            rule = "ends without a last layer: --num-classes gives it a new one"
-            raise WeightsError(f"{path}: {rule}")
-        check_integer(num_classes, 1, None, f"convert(num_classes={num_classes!r})")
-        check_integer(seed, 0, None, f"convert(seed={seed!r})")
-        shapes = {"classifier.weight": (num_classes, last.size)}
-        arrays |= weights.initial(shapes | {"classifier.bias": (num_classes,)}, seed)
-        return f"new, for {num_classes} classes, from seed {seed}"
-    if num_classes is not None:
-        raise WeightsError(
-            f"{path}: has a last layer; --num-classes is for one without"
-        )
     old = beside[0].rpartition(".")[0] if beside else ""
     pair = f"{old}.weight", f"{old}.bias"
     if not set(beside) <= set(pair) or pair[0] not in beside:
         return ""
-    weight = arrays.pop(pair[0])
-    arrays["classifier.weight"] = weight
-    arrays["classifier.bias"] = arrays.pop(pair[1], np.zeros(len(weight), weight.dtype))
-    named = "" if old == "classifier" else old
-    return named if len(beside) == 2 else f"{old} (without bias: zeros)"
+    arrays.setdefault(pair[1], np.zeros(len(arrays[pair[0]]), np.float32))
+    if old != "classifier":
+        for name in pair:
+            arrays[f"classifier{name.removeprefix(old)}"] = arrays.pop(name)
+    said = "" if old == "classifier" else old
+    return said if len(beside) == 2 else f"{old} (without bias: zeros)"
 
 
 def _oldest_first(arrays: Arrays, arguments: Mapping[str, Any]) -> None:
     """[newest, …, first, input] to [input, first, …, newest], where a block is read."""
-    growth = arguments["growth_rate"]
-    config = arguments["block_config"]
+    growth, config = arguments["growth_rate"], arguments["block_config"]
     for block, num_layers in enumerate(config, start=1):
-        layers = f"features\\.denseblock{block}\\.denselayer"
-        readers = [f"{layers}{n + 1}\\.(norm1|conv1)" for n in range(num_layers)]
-        end = r"(features\.norm5|classifier)"
-        if block < len(config):
-            end = f"features\\.transition{block}\\."
-        for number, reader in enumerate([*readers, end]):
-            for name, array in arrays.items():
-                outputs = name.endswith("classifier.bias")
-                if outputs or not re.match(reader, name):
-                    continue
-                axis = min(array.ndim - 1, 1)
-                new = number * growth
-                groups = np.arange(new).reshape(number, growth)[::-1]
-                order = [*range(new, array.shape[axis]), *groups.ravel()]
-                arrays[name] = array.take(order, axis)
+        layer = f"features.denseblock{block}.denselayer"
+        readers = [
+            (f"{layer}{n + 1}.{x}1.", n)
+            for n in range(num_layers)
+            for x in ("norm", "conv")
+        ]
+        last = f"features.transition{block}."
+        ends = (last,) if block < len(config) else ("features.norm5.", "classifier.w")
+        for reader, number in [*readers, *((end, num_layers) for end in ends)]:
+            for name in filter(lambda name: name.startswith(reader), arrays):
+                axis = min(arrays[name].ndim - 1, 1)
+                new = np.arange(number * growth).reshape(number, growth)[::-1].ravel()
+                order = [*range(new.size, arrays[name].shape[axis]), *new]
+                arrays[name] = arrays[name].take(order, axis)
 
 
 def _seen(content: Mapping[Any, Any]) -> Iterator[str]:

@@ -127,7 +127,10 @@ def test_the_logits_are_the_projects_own(converted, named, prefix):
     state, images, logits = project(PROJECTS[named])
     state = {prefix + name: tensor for name, tensor in state.items()}
     out, metadata = converted({"state_dict": state, "epoch": 3})
-    assert metadata["layout"] == named.split(",")[0]
+    assert metadata["layout"].split(",")[0] == named.split(",")[0]
+    assert ("put in the book's order" in metadata["layout"]) == (
+        named == "pytorch-cifar"
+    )
     assert metadata["entry"] == ("state_dict.net" if prefix else "state_dict")
     assert difference(out, images, logits) < 1e-12
 
@@ -135,41 +138,27 @@ def test_the_logits_are_the_projects_own(converted, named, prefix):
 def test_a_head_without_bias_and_buffers_of_the_network(converted):
     state, images, logits = project(Monai)
     bias = state.pop("class_layers.out.bias")
-    out, metadata = converted(state | {"op_threshs": torch.full((CLASSES,), np.nan)})
-    assert metadata["left"] == "op_threshs"
+    buffers = {"op_threshs": torch.full((CLASSES,), np.nan)}
+    buffers["criterion.pos_weight"] = torch.ones(CLASSES)
+    out, metadata = converted(state | buffers)
+    assert metadata["left"] == "op_threshs, criterion.pos_weight"
     assert metadata["head"] == "class_layers.out (without bias: zeros)"
     assert difference(out, images, logits - bias) < 1e-12
-
-
-def test_a_network_without_a_last_layer_is_given_one(converted):
-    state, _, _ = project(Gpleiss)
-    body = {n: t for n, t in state.items() if not n.startswith("classifier")}
-    with pytest.raises(weights.WeightsError, match="without a last layer: --num-c"):
-        converted(body)
-    out, metadata = converted(body, num_classes=4, seed=1)
-    assert metadata["head"] == "new, for 4 classes, from seed 1"
-    channels = len(state["features.norm_final.weight"])
-    drawn = np.random.default_rng(1).standard_normal((4, channels), np.float32)
-    found = weights.load(out)
-    expected = drawn * np.float32(np.sqrt(2 / channels))
-    np.testing.assert_array_equal(found["classifier.weight"], expected)
-    assert not found["classifier.bias"].any()
-    with pytest.raises(weights.WeightsError, match="in.pth: has a last layer"):
-        converted(state, num_classes=4)
-    with pytest.raises(ValueError, match="num_classes=0"):
-        converted(body, num_classes=0)
 
 
 def test_what_no_network_of_the_book_computes(converted):
     state, _, _ = project(Names)
     layer = "features.denseblock1.denselayer2"
     flat = "features.transition_layer_0.down_sample.0.weight"
+    body = {n: t for n, t in state.items() if not n.startswith("classifier")}
+    with pytest.raises(weights.WeightsError, match="without a last layer: add class"):
+        converted(body)
     for changes, reason in {
-        (f"{layer}.conv2.weight", (GROWTH, 12, 3, 3, 3)): f"{layer}.conv2.weight is a "
-        "3-D convolution; the book's are 2-D",
-        (f"{layer}.se.fc1.weight", (1, GROWTH)): f"{layer}.se.fc1 is no layer of the",
+        (f"{layer}.conv2.weight", (3, 12, 3, 3, 3)): f"{layer}.conv2, with weights of "
+        "3×12×3×3×3, is no layer of the book's DenseNet",
+        (f"{layer}.se.fc1.weight", (1, 3)): f"{layer}.se.fc1, with weights of 1×3, is ",
         (f"{layer}.conv1.bias", (4 * GROWTH,)): f"{layer}.conv1.bias: not in this net",
-        (flat, (9,)): "as in pytorch-cifar100, its transitions have no ReLU between",
+        (flat, (9,)): "as in pytorch-cifar100, its transitions have no ReLU: no",
     }.items():
         name, shape = changes
         extra = {name: torch.zeros(shape)}
