@@ -157,8 +157,8 @@ class Convert:
         return (
             f"{self.target}: {metadata['network']}, {_trainable(arrays):,} trainable "
             f"parameters, from {self.source}{''.join(found)}\n"
-            f"names as in {metadata['layout']}: {len(arrays)} arrays; left out: "
-            f"{metadata.get('left', 'none')}\n"
+            f"names as in {metadata['layout']}: {len(arrays)} arrays; "
+            f"left out beside counters: {metadata.get('left', 'none')}\n"
             + checkpoints.assumed(metadata["arguments"], self.epsilon)
         )
 

@@ -98,10 +98,9 @@ def read(
     content, metadata = _content(path)
     found = {network.place: network for network in _networks(content)}
     averaged = [place for place in found if AVERAGED.search(place)]
-    if entry is None and len(found) > 1 and len(averaged) == 1:
-        entry = averaged[0]
-    if entry is None and len(found) == 1:
-        [entry] = found
+    for choice in (averaged, list(found)):
+        if entry is None and len(choice) == 1:
+            [entry] = choice
     chosen = found.get(entry)
     if not chosen:
         known = ", ".join(map(shlex.quote, found))
@@ -131,7 +130,8 @@ def read(
         arrays = {name: arrays[name] for name in arrays if name not in left}
     if beyond == left and "features.norm5.weight" in arrays:
         rule = "add classifier.weight, of shape (classes, features), to its arrays"
-        raise WeightsError(f"{path}: a DenseNet without a last layer: {rule}")
+        beside = f" (it has {', '.join(left)})" if left else ""
+        raise WeightsError(f"{path}: a DenseNet without a last layer{beside}: {rule}")
     if head := _head(arrays):
         metadata["head"] = head
     try:
@@ -188,7 +188,7 @@ def convert(
     weights.check_values(arrays, source)
     if metadata["layout"] == NEWEST_FIRST:
         _oldest_first(arrays, metadata["arguments"])
-        metadata["layout"] += ", where new features come first: put in the book's order"
+        metadata["layout"] += " (new features first: reordered)"
     if epsilon != EPSILON:
         for name, array in arrays.items():
             if name.endswith("running_var"):

@@ -127,10 +127,8 @@ def test_the_logits_are_the_projects_own(converted, named, prefix):
     state, images, logits = project(PROJECTS[named])
     state = {prefix + name: tensor for name, tensor in state.items()}
     out, metadata = converted({"state_dict": state, "epoch": 3})
-    assert metadata["layout"].split(",")[0] == named.split(",")[0]
-    assert ("put in the book's order" in metadata["layout"]) == (
-        named == "pytorch-cifar"
-    )
+    assert metadata["layout"].split(" (")[0] == named.split(",")[0]
+    assert ("reordered" in metadata["layout"]) == (named == "pytorch-cifar")
     assert metadata["entry"] == ("state_dict.net" if prefix else "state_dict")
     assert difference(out, images, logits) < 1e-12
 
@@ -153,6 +151,8 @@ def test_what_no_network_of_the_book_computes(converted):
     body = {n: t for n, t in state.items() if not n.startswith("classifier")}
     with pytest.raises(weights.WeightsError, match="without a last layer: add class"):
         converted(body)
+    with pytest.raises(weights.WeightsError, match="it has classifier.weight_orig"):
+        converted(body | {"classifier.weight_orig": state["classifier.weight"]})
     for changes, reason in {
         (f"{layer}.conv2.weight", (3, 12, 3, 3, 3)): f"{layer}.conv2, with weights of "
         "3×12×3×3×3, is no layer of the book's DenseNet",
