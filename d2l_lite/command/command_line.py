@@ -148,9 +148,8 @@ class Convert:
     dropout: Annotated[float | None, arg(metavar="RATE")] = None
 
     def run(self) -> str:
-        choices = self.entry, self.epsilon, self.dropout
         with options_named():
-            arrays, metadata = checkpoints.convert(self.source, self.target, *choices)
+            arrays, metadata = checkpoints.convert(**vars(self))
         found = [
             f", {key} {metadata[key]}"
             for key in ("entry", "head", "others")
@@ -159,6 +158,8 @@ class Convert:
         return (
             f"{self.target}: {metadata['network']}, {_trainable(arrays):,} trainable "
             f"parameters, from {self.source}{''.join(found)}\n"
+            f"names as in {metadata['layout']}: {len(arrays)} arrays; "
+            f"left out beside counters: {metadata.get('left', 'none')}\n"
             + checkpoints.assumed(metadata["arguments"], self.epsilon)
         )
 

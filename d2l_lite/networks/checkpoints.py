@@ -1,9 +1,10 @@
-"""Checkpoints of torchvision, timm and training scripts as canonical weights.
+"""Checkpoints of other projects and of training scripts as canonical weights.
 
 The canonical names are explained in chapters/four_frameworks.md.
 """
 
 import io
+import itertools
 import re
 import shlex
 import warnings
@@ -24,18 +25,44 @@ Arrays = dict[str, np.ndarray]
 WRAPPERS = re.compile(
     r"(?<![^.])(?:module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
 )
-# torchvision's published files are older than the names in its code.
-OLD_STYLE = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d\.)")
 CANONICAL = re.compile(
     r"(?:features\.(?:conv0|norm0|norm5|denseblock\d+\.denselayer\d+\.(?:norm|conv)[12]"
     r"|transition\d+\.(?:norm|conv))|classifier)\.\w+$"
 )
 COUNTERS = ("num_batches_tracked", "n_averaged")
-# The first array of every DenseNet; what stands before it stands before all of them.
-STEM = "features.conv0.weight"
 AVERAGED = re.compile(r"(?:^|[._])(?:ema|swa|averaged?)(?:[._]|$)", re.IGNORECASE)
 # Of the book's batch norm.
 EPSILON = 1e-5
+
+
+# From other names to canonical ones, each after the other; `+` before a number adds 1.
+RULES = {
+    # torchvision's published files, and gpleiss', are older than the names in its code.
+    r"(denselayer\d+\.(?:norm|conv))\.(\d\.)": r"\1\2",
+    r"(denselayer\d+\.)layers\.": r"\1",
+    r"^features\.norm_final\.": "features.norm5.",
+    r"^conv1\.": "features.conv0.",
+    r"^(?:dense|block)(\d+)\.(?:layer\.)?(\d+)": r"features.denseblock\1.denselayer+\2",
+    r"^trans(\d+)\.(bn|conv)1?\.": r"features.transition\1.\2.",
+    r"^bn1?\.": "features.norm5.",
+    r"\.bn(\d?\.)": r".norm\1",
+}
+# By a name in it, whose project a layout is; what stands before that name stands before
+# all. If several fit, the last is taken.
+LAYOUTS = {
+    # pytorch/vision torchvision/models/densenet.py; timm and torchxrayvision follow it.
+    (STEM := "features.conv0.weight"): "torchvision",
+    # Project-MONAI/MONAI monai/networks/nets/densenet.py
+    "features.denseblock1.denselayer1.layers.norm1.weight": "MONAI",
+    # gpleiss/efficient_densenet_pytorch models/densenet.py
+    "features.norm_final.weight": "efficient_densenet_pytorch",
+    # andreasveit/densenet-pytorch and bamos/densenet.pytorch, densenet.py in both
+    "trans1.bn1.weight": "densenet-pytorch",
+    # kuangliu/pytorch-cifar models/densenet.py
+    "trans1.bn.weight": (NEWEST_FIRST := "pytorch-cifar"),
+    # weiaicunzai/pytorch-cifar100 models/densenet.py
+    "features.transition_layer_0.down_sample.0.weight": (NO_RELU := "pytorch-cifar100"),
+}
 
 
 class Found(NamedTuple):
@@ -44,15 +71,20 @@ class Found(NamedTuple):
     place: str
     prefix: str
     entries: Mapping[str, Any]
+    layout: str
 
 
-def read(path: str | Path, entry: str | None = None) -> tuple[Arrays, dict[str, Any]]:
+def read(
+    path: str | Path,
+    entry: str | None = None,
+) -> tuple[Arrays, dict[str, Any]]:
     """The canonical arrays in a DenseNet's checkpoint, and what is known of them.
 
     The content tells whether it is a safetensors file or one of PyTorch. Types stay,
     but bfloat16, which NumPy does not know, becomes float32. What is known: `network`,
     `arguments`, `framework`, and what the file says beside; `entry` where the network
-    is not all of the file, `others` in it, `head` if that has a name of its own.
+    is not all of the file, `others` in it, `head` if that has a name of its own,
+    `layout` (the project whose names it has), `left` (arrays that are no layer's).
 
     Args:
         path: the file.
@@ -66,10 +98,9 @@ def read(path: str | Path, entry: str | None = None) -> tuple[Arrays, dict[str, 
     content, metadata = _content(path)
     found = {network.place: network for network in _networks(content)}
     averaged = [place for place in found if AVERAGED.search(place)]
-    if entry is None and len(found) > 1 and len(averaged) == 1:
-        entry = averaged[0]
-    if entry is None and len(found) == 1:
-        [entry] = found
+    for choice in (averaged, list(found)):
+        if entry is None and len(choice) == 1:
+            [entry] = choice
     chosen = found.get(entry)
     if not chosen:
         known = ", ".join(map(shlex.quote, found))
@@ -85,8 +116,22 @@ def read(path: str | Path, entry: str | None = None) -> tuple[Arrays, dict[str, 
         metadata["entry"] = chosen.place
     if others := [place for place in found if place != chosen.place]:
         metadata["others"] = ", ".join(map(shlex.quote, others))
+    if chosen.layout == NO_RELU:
+        other = "its transitions have no ReLU: no network of the book is the same"
+        raise WeightsError(f"{path}: as in {NO_RELU}, {other}")
     beside = [n.prefix for n in found.values() if n.entries is chosen.entries]
     arrays = _arrays(chosen, beside, path)
+    metadata["layout"] = chosen.layout
+    # Neither features nor of a layer: torchxrayvision's `op_threshs`, a loss's weights.
+    beyond = [name for name in arrays if not name.startswith("features.")]
+    left = [n for n in beyond if f"{n.rpartition('.')[0]}.weight" not in arrays]
+    if left:
+        metadata["left"] = ", ".join(left)
+        arrays = {name: arrays[name] for name in arrays if name not in left}
+    if beyond == left and "features.norm5.weight" in arrays:
+        rule = "add classifier.weight, of shape (classes, features), to its arrays"
+        beside = f" (it has {', '.join(left)})" if left else ""
+        raise WeightsError(f"{path}: a DenseNet without a last layer{beside}: {rule}")
     if head := _head(arrays):
         metadata["head"] = head
     try:
@@ -128,6 +173,11 @@ def convert(
     """
     check_real(epsilon, 0, np.inf, f"convert(epsilon={epsilon!r})", above=True)
     arrays, metadata = read(source, entry)
+    for name, array in arrays.items():
+        if not CANONICAL.match(name) or array.ndim not in (1, 2, 4):
+            layer, shape = name.rpartition(".")[0], "×".join(map(str, array.shape))
+            rule = f"with weights of {shape}, is no layer of the book's DenseNet"
+            raise WeightsError(f"{source}: {layer}, {rule}")
     if dropout is not None:
         metadata["arguments"]["dropout"] = dropout
     shapes = zoo.shapes(zoo.checked(metadata["arguments"], "convert"))
@@ -136,6 +186,9 @@ def convert(
     except WeightsError as error:
         raise WeightsError(f"{source}: {error}") from None
     weights.check_values(arrays, source)
+    if metadata["layout"] == NEWEST_FIRST:
+        _oldest_first(arrays, metadata["arguments"])
+        metadata["layout"] += " (new features first: reordered)"
     if epsilon != EPSILON:
         for name, array in arrays.items():
             if name.endswith("running_var"):
@@ -178,8 +231,11 @@ def _content(path: str | Path) -> tuple[Mapping[Any, Any], dict[str, Any]]:
         return arrays, {"framework": said} | metadata
     kind = other_kind(content, path)
     if not kind.startswith(PYTORCH):
-        rule = kind or "neither a safetensors nor a PyTorch file"
-        raise WeightsError(f"{path}: {rule}")
+        rule = (
+            "neither a safetensors nor a PyTorch file; load weights of Keras, Flax or "
+            "MXNet into the book's network there, and write that with d2l.save"
+        )
+        raise WeightsError(f"{path}: {kind or rule}")
     try:
         import torch
     except ImportError:
@@ -210,11 +266,12 @@ def _mappings(content: Mapping[Any, Any], place: str = "") -> Iterator[tuple]:
 
 def _networks(content: Mapping[Any, Any]) -> Iterator[Found]:
     for place, entries in _mappings(content):
-        for name in entries:
-            start, stem, end = WRAPPERS.sub("", str(name)).rpartition(STEM)
-            if stem and not end and (not start or start.endswith(".")):
+        names = [WRAPPERS.sub("", str(name)) for name in entries]
+        for known, name in itertools.product(LAYOUTS, names):
+            start, mark, end = name.rpartition(known)
+            if mark and not end and (not start or start.endswith(".")):
                 named = ".".join(filter(None, (place, start.rstrip("."))))
-                yield Found(named, start, entries)
+                yield Found(named, start, entries, LAYOUTS[known])
 
 
 def _arrays(found: Found, prefixes: list[str], path: str | Path) -> Arrays:
@@ -227,7 +284,10 @@ def _arrays(found: Found, prefixes: list[str], path: str | Path) -> Arrays:
         is_array = hasattr(value, "dtype") and not name.endswith(COUNTERS)
         if not is_array or owner != found.prefix:
             continue
-        name = OLD_STYLE.sub(r"\1\2", name.removeprefix(found.prefix))
+        name = name.removeprefix(found.prefix)
+        for pattern, canonical in RULES.items():
+            name = re.sub(pattern, canonical, name)
+        name = re.sub(r"\+(\d+)", lambda number: str(int(number[1]) + 1), name)
         if name in arrays:
             raise WeightsError(f"{path}: two entries for {name}")
         try:
@@ -243,18 +303,42 @@ def _numpy(tensor: Any) -> np.ndarray:
 
 
 def _head(arrays: Arrays) -> str:
-    """Give the one linear layer behind the features, if any, its name; returns its old.
+    """Give the one linear layer behind the features its name; returns its old.
 
-    Fine-tuned networks have `classifier.1`, behind a dropout, or `fc`.
+    Fine-tuned networks have `classifier.1`, behind a dropout, or `fc`. A bias that is
+    missing is zero.
     """
     beside = [name for name in arrays if not name.startswith("features.")]
     old = beside[0].rpartition(".")[0] if beside else ""
-    pair = [f"{old}.weight", f"{old}.bias"]
-    if old == "classifier" or sorted(beside) != sorted(pair):
+    pair = f"{old}.weight", f"{old}.bias"
+    if not set(beside) <= set(pair) or pair[0] not in beside:
         return ""
-    for name in pair:
-        arrays[f"classifier{name.removeprefix(old)}"] = arrays.pop(name)
-    return old
+    arrays.setdefault(pair[1], np.zeros(len(arrays[pair[0]]), np.float32))
+    if old != "classifier":
+        for name in pair:
+            arrays[f"classifier{name.removeprefix(old)}"] = arrays.pop(name)
+    said = "" if old == "classifier" else old
+    return said if len(beside) == 2 else f"{old} (without bias: zeros)"
+
+
+def _oldest_first(arrays: Arrays, arguments: Mapping[str, Any]) -> None:
+    """[newest, …, first, input] to [input, first, …, newest], where a block is read."""
+    growth, config = arguments["growth_rate"], arguments["block_config"]
+    for block, num_layers in enumerate(config, start=1):
+        layer = f"features.denseblock{block}.denselayer"
+        readers = [
+            (f"{layer}{n + 1}.{x}1.", n)
+            for n in range(num_layers)
+            for x in ("norm", "conv")
+        ]
+        last = f"features.transition{block}."
+        ends = (last,) if block < len(config) else ("features.norm5.", "classifier.w")
+        for reader, number in [*readers, *((end, num_layers) for end in ends)]:
+            for name in filter(lambda name: name.startswith(reader), arrays):
+                axis = min(arrays[name].ndim - 1, 1)
+                new = np.arange(number * growth).reshape(number, growth)[::-1].ravel()
+                order = [*range(new.size, arrays[name].shape[axis]), *new]
+                arrays[name] = arrays[name].take(order, axis)
 
 
 def _seen(content: Mapping[Any, Any]) -> Iterator[str]:
