@@ -647,7 +647,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, canonical):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Expected one of {train, plot, compare, convert, info}"),
+        ([], "Expected one of {train, plot, compare, convert, info, export, classify}"),
         (["convert"], "IN"),
         (["convert", "in"], "OUT"),
         (["info"], "FILE"),
