@@ -13,12 +13,12 @@ from pathlib import Path
 from shutil import copy
 from tempfile import TemporaryDirectory
 
-import torch
 from playwright.sync_api import sync_playwright
 
 from benchmarks.race import ROOT
 from book.build.pdf import launch
 from d2l_lite import pytorch as d2l
+from d2l_lite.networks.onnx_file import export
 
 NETWORKS = {
     "densenet": (1, 1, 32, 32),
@@ -77,12 +77,10 @@ def prepare(folder: Path, peer: Path | None) -> None:
     scripts = [*SCRIPTS, *PEER[: 1 if peer else 0]]
     tags = "".join(f'<script src="{name}"></script>' for name in scripts)
     (folder / "page.html").write_text(f'<!doctype html><meta charset="utf-8">{tags}')
-    for name, shape in NETWORKS.items():
-        net = d2l.build(name, seed=0).eval()
-        d2l.save(net, folder / f"{name}.safetensors")
+    for name in NETWORKS:
+        d2l.save(d2l.build(name, seed=0), folder / f"{name}.safetensors")
         if peer:
-            path = folder / f"{name}.onnx"
-            torch.onnx.export(net, (torch.zeros(shape),), path, dynamo=False)
+            export(folder / f"{name}.safetensors", folder / f"{name}.onnx")
 
 
 def main(peer: Path | None = None) -> None:

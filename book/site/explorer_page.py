@@ -1,6 +1,7 @@
 """Sphinx extension: the page on which a reader tries networks of any size."""
 
 import json
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -88,22 +89,29 @@ class ZooTable(SphinxDirective):
         )
 
 
-def add_scripts(
-    app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None
-) -> None:
-    """Loads the scripts on the page that has the form, and nowhere else."""
-    if doctree is None or not any(
-        "explorer-form" in node["classes"] for node in doctree.findall(nodes.raw)
-    ):
-        return
-    for name in SCRIPTS:
-        app.add_js_file(name, loading_method="defer")
-    app.add_css_file(STYLE)
+def load_beside(
+    mark: str, scripts: Sequence[str], styles: Sequence[str]
+) -> Callable[..., None]:
+    """Loads files on pages with raw HTML of the class `mark`, and nowhere else."""
+
+    def load(
+        app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document
+    ) -> None:
+        if doctree is None or not any(
+            mark in node["classes"] for node in doctree.findall(nodes.raw)
+        ):
+            return
+        for name in scripts:
+            app.add_js_file(name, loading_method="defer")
+        for name in styles:
+            app.add_css_file(name)
+
+    return load
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
     app.add_directive("explorer", Explorer)
     app.add_directive("zoo-table", ZooTable)
-    app.connect("html-page-context", add_scripts)
+    app.connect("html-page-context", load_beside("explorer-form", SCRIPTS, [STYLE]))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -15,6 +15,7 @@ from sphinx.util.docutils import SphinxDirective
 from d2l_lite.data.fashion_mnist import FashionMNIST, read
 
 from .explorer_page import STYLE as EXPLORER_STYLE
+from .explorer_page import load_beside
 
 FOLDER = Path(__file__).with_name("live")
 ROOT = FOLDER.parents[2]
@@ -73,23 +74,9 @@ def write_data(app: Sphinx) -> None:
         (folder / DATA).write_text(data(), encoding="utf-8")
 
 
-def add_scripts(
-    app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None
-) -> None:
-    """Loads the scripts on this page, and nowhere else."""
-    if doctree is None or not any(
-        "live-page" in node["classes"] for node in doctree.findall(nodes.raw)
-    ):
-        return
-    for name in SCRIPTS:
-        app.add_js_file(name, loading_method="defer")
-    for name in STYLES:
-        app.add_css_file(name)
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
     app.add_directive("live", Live)
     app.connect("builder-inited", write_data)
-    app.connect("html-page-context", add_scripts)
+    app.connect("html-page-context", load_beside("live-page", SCRIPTS, STYLES))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

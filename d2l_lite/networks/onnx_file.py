@@ -12,11 +12,11 @@ import numpy as np
 
 from d2l_lite.files import replacing
 from d2l_lite.networks import weights, zoo
+from d2l_lite.networks.checkpoints import EPSILON
 from d2l_lite.networks.weights import WeightsError
 
 # The first with which onnxruntime 1.12, of 2022, and all later ones run.
 OPSET, IR = 17, 8
-EPSILON = 1e-5
 # What travels from our file's metadata into that of ONNX, beside the network's name.
 ABOUT = ("network", "classes", "mean", "std", "size")
 
