@@ -19,7 +19,7 @@ from .explorer_page import load_beside
 
 FOLDER = Path(__file__).with_name("live")
 ROOT = FOLDER.parents[2]
-NETWORK = ROOT / "chapters/files/results/densenet-bc-40-12-pytorch/best.safetensors"
+NETWORK = ROOT / "chapters/files/results/densenet-small-pytorch/best.safetensors"
 DATA = "live_data.js"
 SCRIPTS = ("network.js", "engine.js", "engine_worker.js", DATA, "live.js")
 STYLES = (EXPLORER_STYLE, "live.css")

@@ -1,5 +1,6 @@
 """The records of "Results": complete, nobody's machine in them, of one environment."""
 
+import csv
 import re
 from pathlib import Path
 
@@ -14,8 +15,14 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "chapters" / "files" / "results"
 FILES = {"options.toml", "environment.json", "history.csv", "result.json"}
 PLAIN = {framework: f"densenet-{framework}" for framework in VERSIONED}
-NARROW = "densenet-bc-40-12-pytorch"
-RUNS = (*PLAIN.values(), NARROW)
+SMALL = {framework: f"densenet-small-{framework}" for framework in VERSIONED}
+TRAINED = "densenet-small-pytorch"
+SEEDS = {seed: f"densenet-small-tensorflow-seed-{seed}" for seed in (1, 2)}
+CIFAR = "cifar10-pytorch"
+# The plain network was trained first, with the versions of that day.
+LATER = (*SMALL.values(), *SEEDS.values(), CIFAR)
+RUNS = (*PLAIN.values(), *LATER)
+TABLES = {"bottleneck.csv", "published.csv", "speed.csv", "stems.csv"}
 
 
 def test_nothing_is_missing_and_nothing_else_is_there():
@@ -25,7 +32,7 @@ def test_nothing_is_missing_and_nothing_else_is_there():
         if path.is_file()
     }
     expected = {f"{run}/{name}" for run in RUNS for name in FILES}
-    assert set(found) == expected | {"published.csv", f"{NARROW}/best.safetensors"}
+    assert set(found) == expected | TABLES | {f"{TRAINED}/best.safetensors"}
     assert max(found.values()) <= 1_000_000
 
 
@@ -37,17 +44,25 @@ def test_no_place_of_a_machine_is_told(run, name):
     assert not re.findall(r"(?<![\w.])[/~]+\w+|\b[A-Za-z]:\\", text)
 
 
-def test_the_four_differ_in_their_framework_alone():
-    found = {f: compare.read(FOLDER / name).options for f, name in PLAIN.items()}
+@pytest.mark.parametrize("names", [PLAIN, SMALL])
+def test_the_four_differ_in_their_framework_alone(names):
+    found = {f: compare.read(FOLDER / name).options for f, name in names.items()}
     assert set(found["pytorch"]) <= set(NAMES)
     assert found["pytorch"]["scale"] == "full"
     for framework, chosen in found.items():
         assert chosen == found["pytorch"] | {"framework": framework}
 
 
-def test_all_runs_had_the_same_versions():
+def test_seeds_differ_in_nothing_else():
+    first = compare.read(FOLDER / SMALL["tensorflow"]).options
+    for seed, name in SEEDS.items():
+        assert compare.read(FOLDER / name).options == first | {"seed": seed}
+
+
+@pytest.mark.parametrize("runs", [PLAIN.values(), LATER])
+def test_runs_that_are_compared_had_the_same_versions(runs):
     known = {}
-    for run in RUNS:
+    for run in runs:
         record = compare.read(FOLDER / run)
         assert record.environment
         for process in record.environment:
@@ -58,12 +73,33 @@ def test_all_runs_had_the_same_versions():
 
 
 def test_the_network_that_comes_along_is_the_one_of_its_record():
-    arrays, metadata = weights.read(FOLDER / NARROW / "best.safetensors")
+    arrays, metadata = weights.read(FOLDER / TRAINED / "best.safetensors")
     assert metadata["framework"] == "pytorch"
     described = zoo.describe({name: array.shape for name, array in arrays.items()})
-    assert described["network"] == "densenet-bc-40-12"
+    assert described["network"] == "densenet-small"
     assert described["arguments"]["in_channels"] == 1
     # Of a trained network: the stem's statistics have moved away from 0 and 1.
     norm = "features.denseblock1.denselayer1.norm1"
     assert (arrays[f"{norm}.running_mean"] != 0).all()
     assert (arrays[f"{norm}.running_var"] != 1).all()
+
+
+def rows_of(name):
+    with (FOLDER / name).open(encoding="utf-8") as file:
+        return list(csv.DictReader(line for line in file if line[0] != "#"))
+
+
+def test_the_two_stems_differ_by_hand():
+    # 49 and 9 weights for each of 64 maps; the small one has no norm of its own.
+    photographs, small = 758_226, 758_226 - 40 * 64 - 2 * 64
+    rows = rows_of("stems.csv")
+    assert [(row["small_inputs"], int(row["parameters"])) for row in rows] == [
+        *3 * [("False", photographs)],
+        *3 * [("True", small)],
+    ]
+    assert [row["test_accuracy"] != "" for row in rows] == 2 * [False, False, True]
+
+
+def test_speed_is_known_of_each_framework():
+    rows = rows_of("speed.csv")
+    assert [row["framework"] for row in rows] == list(VERSIONED)

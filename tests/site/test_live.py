@@ -95,8 +95,9 @@ def test_cuts_act_are_said_and_restored(live, network):
 def test_strengths_are_the_chapters(live):
     live.select_option("#lv-layer", LAYER)
     weight = abs(load_file(live_page.NETWORK)[f"{LAYER}.conv1.weight"]).mean((0, 2, 3))
-    first = len(weight) - 24
-    parts = weight[:first], weight[first : first + 12], weight[first + 12 :]
+    growth = 16
+    first = len(weight) - 2 * growth
+    parts = weight[:first], weight[first : first + growth], weight[first + growth :]
     shown = live.locator("#lv-reads .amount").all_inner_texts()
     assert shown == [f"{part.mean():.4f}" for part in parts]
 
