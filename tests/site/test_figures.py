@@ -47,3 +47,14 @@ def test_only_drawings_are_inverted_in_the_dark(browser, site):
         style = image.evaluate("image => getComputedStyle(image).filter")
         assert ("invert" in style) == drawing
     page.close()
+
+
+def test_tables_have_no_light_frame_in_the_dark(browser, site):
+    page = browser.new_page(color_scheme="dark")
+    page.goto((site / "chapters/results.html").as_uri())
+    tables = page.locator(".cell_output .text_html").all()
+    assert tables
+    for table in tables:
+        style = table.evaluate("table => getComputedStyle(table).backgroundColor")
+        assert style == "rgba(0, 0, 0, 0)"
+    page.close()
