@@ -130,12 +130,11 @@ def table(records: Iterable[Record]) -> list[tuple[str, ...]]:
     return [tuple(rows[0]), *(tuple(row.values()) for row in rows)]
 
 
-def curves(records: Sequence[Record], labels: Sequence[str] | None = None) -> "Figure":
+def curves(records: Sequence[Record]) -> "Figure":
     """Draw loss (left) and error (right) of several runs over their epochs.
 
     Validation is drawn full, training dashed; frameworks wear their colours if no two
-    runs share one. `labels` are those of the legend, the names of the folders if None.
-    Explained in chapters/results.md.
+    runs share one.
     """
     # Here, for matplotlib takes a third of a second to import.
     from matplotlib.ticker import LogLocator, NullFormatter
@@ -143,7 +142,6 @@ def curves(records: Sequence[Record], labels: Sequence[str] | None = None) -> "F
     from d2l_lite.figure import FRAMEWORK_COLORS, Figure, epoch_axis
     from d2l_lite.plots import PALETTE
 
-    labels = labels or [record.name for record in records]
     frameworks = [record.options["framework"] for record in records]
     colors = [PALETTE[number % len(PALETTE)] for number in range(len(records))]
     if len(set(frameworks)) == len(records) > 1:
@@ -151,13 +149,15 @@ def curves(records: Sequence[Record], labels: Sequence[str] | None = None) -> "F
     figure = Figure((5.2, 3.6))
     loss, error = figure.subplots(1, 2)
     for axes, name in ((loss, "loss"), (error, "error")):
-        for record, label, color in zip(records, labels, colors):
+        for record, color in zip(records, colors):
             epochs = record.history.epoch
             validation = getattr(record.history, f"validation_{name}")
             train = getattr(record.history, f"train_{name}")
             # One point makes no line.
             style = {"color": color, "marker": "o" if len(epochs) == 1 else None}
-            axes.plot(epochs, validation, "-", linewidth=1.8, label=label, **style)
+            axes.plot(
+                epochs, validation, "-", linewidth=1.8, label=record.name, **style
+            )
             axes.plot(epochs, train, "--", linewidth=1.2, **style)
         epoch_axis(axes)
         axes.set_yscale("log")
