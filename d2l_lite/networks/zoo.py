@@ -59,18 +59,23 @@ def _cifar(depth: int, growth_rate: int, bottleneck: bool) -> dict:
     }
 
 
+def _small(growth_rate: int) -> dict:
+    """A network with most layers where positions are few, without bottlenecks."""
+    return DEFAULTS | {
+        "growth_rate": growth_rate,
+        "block_config": (2, 4, 6),
+        "init_features": growth_rate,
+        "small_inputs": True,
+        "bias": False,
+    }
+
+
 NETWORKS: dict[str, dict[str, Any]] = {
     # The plain network: 758,226 parameters for one channel and ten classes.
     "densenet": DEFAULTS,
     # For small pictures on a laptop, chosen by measurement: see chapters/results.md.
-    "densenet-small": DEFAULTS
-    | {
-        "growth_rate": 16,
-        "block_config": (2, 4, 6),
-        "init_features": 16,
-        "small_inputs": True,
-        "bias": False,
-    },
+    "densenet-small": _small(16),
+    "densenet-small-32": _small(32),
     "densenet121": _imagenet(32, 64, 6, 12, 24, 16),
     "densenet161": _imagenet(48, 96, 6, 12, 36, 24),
     "densenet169": _imagenet(32, 64, 6, 12, 32, 32),
