@@ -18,9 +18,16 @@ PLAIN = {framework: f"densenet-{framework}" for framework in VERSIONED}
 SMALL = {framework: f"densenet-small-{framework}" for framework in VERSIONED}
 TRAINED = "densenet-small-pytorch"
 SEEDS = {seed: f"densenet-small-tensorflow-seed-{seed}" for seed in (1, 2)}
-CIFAR = "cifar10-pytorch"
-# The plain network was trained first, with the versions of that day.
-LATER = (*SMALL.values(), *SEEDS.values(), CIFAR)
+AGAIN = {1: "densenet-jax-seed-1"}
+CIFAR = ("cifar10-pytorch", "cifar10-tensorflow", "cifar10-small-32-pytorch")
+# The four plain networks were trained first, with the versions of that day.
+LATER = (
+    *SMALL.values(),
+    *SEEDS.values(),
+    *AGAIN.values(),
+    *CIFAR,
+    "densenet-bc-40-12-pytorch",
+)
 RUNS = (*PLAIN.values(), *LATER)
 TABLES = {"bottleneck.csv", "published.csv", "speed.csv", "stems.csv"}
 
@@ -53,10 +60,19 @@ def test_the_four_differ_in_their_framework_alone(names):
         assert chosen == found["pytorch"] | {"framework": framework}
 
 
-def test_seeds_differ_in_nothing_else():
-    first = compare.read(FOLDER / SMALL["tensorflow"]).options
-    for seed, name in SEEDS.items():
-        assert compare.read(FOLDER / name).options == first | {"seed": seed}
+@pytest.mark.parametrize(
+    ("first", "seeds"), [(SMALL["tensorflow"], SEEDS), (PLAIN["jax"], AGAIN)]
+)
+def test_seeds_differ_in_nothing_else(first, seeds):
+    options = compare.read(FOLDER / first).options
+    for seed, name in seeds.items():
+        assert compare.read(FOLDER / name).options == options | {"seed": seed}
+
+
+def test_photographs_were_learned_twice_by_one_recipe():
+    first, second = (compare.read(FOLDER / name).options for name in CIFAR[:2])
+    changed = {"framework": "tensorflow", "precision": "float32"}
+    assert second == first | changed
 
 
 @pytest.mark.parametrize("runs", [PLAIN.values(), LATER])
