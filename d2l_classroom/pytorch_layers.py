@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 
 import torch
+import torch._dynamo  # it lists torch's functions once: those, not the watched ones
 from torch import nn
 
 from d2l_classroom.framework import Framework

@@ -1,5 +1,8 @@
 """Blocks that compute twice: the same function, statistics once, and less kept."""
 
+import subprocess
+import sys
+
 import pytest
 from frameworks import FRAMEWORKS
 from students import answer, execute, judged, program
@@ -86,3 +89,23 @@ def test_mxnet_says_that_it_is_not_asked(capsys):
     book = answer("mxnet", "memory_efficient_block")
     assert judged("mxnet", "memory_efficient_block", book, quiet=False).passed
     assert "MXNet does not tell what is kept; not checked" in capsys.readouterr().out
+
+
+@pytest.mark.skipif("pytorch" not in FRAMEWORKS, reason="needs PyTorch")
+def test_what_is_compiled_after_a_check_is_traced():
+    """In a process of its own: functions are looked up once, maybe during a check."""
+    program = """import torch
+from torch.utils.checkpoint import checkpoint
+from d2l_classroom.framework import of
+
+def twice(X):
+    return torch.cat([X, X], dim=1)
+
+X = torch.ones(1, 1, 2, 2, requires_grad=True)
+with of("pytorch").watched():
+    checkpoint(twice, X, use_reentrant=False)
+assert torch.compile(twice, backend="eager", fullgraph=True)(X).shape == (1, 2, 2, 2)
+"""
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
