@@ -18,14 +18,17 @@ PLAIN = {framework: f"densenet-{framework}" for framework in VERSIONED}
 SMALL = {framework: f"densenet-small-{framework}" for framework in VERSIONED}
 TRAINED = "densenet-small-pytorch"
 SEEDS = {seed: f"densenet-small-tensorflow-seed-{seed}" for seed in (1, 2)}
-AGAIN = {1: "densenet-jax-seed-1"}
+AGAIN = {seed: f"densenet-jax-seed-{seed}" for seed in (1, 2)}
 CIFAR = ("cifar10-pytorch", "cifar10-tensorflow", "cifar10-small-32-pytorch")
+LONGER, WIDER = "densenet-small-pytorch-40-epochs", "densenet-small-32-pytorch"
 # The four plain networks were trained first, with the versions of that day.
 LATER = (
     *SMALL.values(),
     *SEEDS.values(),
     *AGAIN.values(),
     *CIFAR,
+    LONGER,
+    WIDER,
     "densenet-bc-40-12-pytorch",
 )
 RUNS = (*PLAIN.values(), *LATER)
@@ -67,6 +70,14 @@ def test_seeds_differ_in_nothing_else(first, seeds):
     options = compare.read(FOLDER / first).options
     for seed, name in seeds.items():
         assert compare.read(FOLDER / name).options == options | {"seed": seed}
+
+
+def test_twice_the_work_is_spent_by_one_recipe():
+    first, longer, wider = (
+        compare.read(FOLDER / name).options for name in (TRAINED, LONGER, WIDER)
+    )
+    assert longer == first | {"epochs": 40}
+    assert wider == first | {"epochs": 10, "network": "densenet-small-32"}
 
 
 def test_photographs_were_learned_twice_by_one_recipe():
