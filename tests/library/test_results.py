@@ -20,14 +20,15 @@ TRAINED = "densenet-small-pytorch"
 SEEDS = {seed: f"densenet-small-tensorflow-seed-{seed}" for seed in (1, 2)}
 AGAIN = {seed: f"densenet-jax-seed-{seed}" for seed in (1, 2)}
 CIFAR = ("cifar10-pytorch", "cifar10-tensorflow", "cifar10-small-32-pytorch")
-LONGER, WIDER = "densenet-small-pytorch-40-epochs", "densenet-small-32-pytorch"
+LONGER = {f: f"densenet-small-{f}-40-epochs" for f in ("pytorch", "tensorflow")}
+WIDER = "densenet-small-32-pytorch"
 # The four plain networks were trained first, with the versions of that day.
 LATER = (
     *SMALL.values(),
     *SEEDS.values(),
     *AGAIN.values(),
     *CIFAR,
-    LONGER,
+    *LONGER.values(),
     WIDER,
     "densenet-bc-40-12-pytorch",
 )
@@ -73,10 +74,11 @@ def test_seeds_differ_in_nothing_else(first, seeds):
 
 
 def test_twice_the_work_is_spent_by_one_recipe():
-    first, longer, wider = (
-        compare.read(FOLDER / name).options for name in (TRAINED, LONGER, WIDER)
-    )
-    assert longer == first | {"epochs": 40}
+    first = compare.read(FOLDER / TRAINED).options
+    for framework, name in LONGER.items():
+        changed = {"epochs": 40, "framework": framework}
+        assert compare.read(FOLDER / name).options == first | changed
+    wider = compare.read(FOLDER / WIDER).options
     assert wider == first | {"epochs": 10, "network": "densenet-small-32"}
 
 
